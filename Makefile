@@ -50,7 +50,7 @@ $(VENV)/.runtime: $(SOURCES) | $(BIN)/python
 $(VENV)/.development: $(SOURCES) | $(BIN)/python
 	@echo "Installing SeeWhy with all that development needs into $(VENV); the first time takes a few minutes."
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check $(PIP_ARGS) 'pip>=25.1'
-	@$(PIP) --editable '.[tensorflow,jax,torch,onnx-tensorflow,openvino,demo,evaluate,parquet,report,web,figures,notebook]' --group test --group lint
+	@$(PIP) --editable '.[tensorflow,jax,torch,onnx-tensorflow,openvino,demo,evaluate,parquet,report,web,figures,notebook,volumes,signals]' --group test --group lint
 	@touch $(VENV)/.runtime $@
 
 $(VENV)/.docs: $(VENV)/.development

@@ -82,8 +82,18 @@ def module_names(module: Any) -> list[str]:
 
 
 def members_of(kind: type) -> Iterator[tuple[str, str]]:
-    """Yield the methods and properties that a class itself documents, with the first sentence of each."""
-    for name, member in vars(kind).items():
+    """Yield the methods and properties that a class, or a class of SeeWhy that it derives from, documents.
+
+    Each comes with its first sentence.
+    """
+    own = [base for base in kind.__mro__ if base.__module__.startswith("seewhy")]
+    members = {
+        name: member
+        for base in reversed(own)
+        for name, member in vars(base).items()
+        if member.__doc__ or not inspect.isfunction(member)  # else the class it derives from describes it
+    }
+    for name, member in members.items():
         is_documented = isinstance(member, (property, cached_property, classmethod, staticmethod)) or (
             inspect.isfunction(member) and member.__doc__
         )

@@ -1,10 +1,12 @@
 """The one bilinear resize, against interpolation in loops, by hand, and against placed heatmaps."""
 
+from typing import get_args
+
 import numpy as np
 import pytest
 
 from seewhy import Placement
-from seewhy.interpolation import WEIGHTS, bilinear_weights, interpolate, resize
+from seewhy.interpolation import WEIGHTS, Upsampling, bilinear_weights, interpolate, interpolation_taps, resize
 from tests.methods.by_hand import interpolated_at
 
 
@@ -64,3 +66,11 @@ def test_weights_are_cropped_by_their_rows():
     """RISE crops a mask by taking some of the weights' rows."""
     mask, weights = np.array([1, 0, 1], np.float32), bilinear_weights(3, 12)
     np.testing.assert_array_equal(interpolate(mask, [weights[2:9]]), interpolate(mask, [weights])[2:9])
+
+
+@pytest.mark.parametrize("upsampling", get_args(Upsampling))
+@pytest.mark.parametrize("edges", [(0.0, 12.0), (-1.5, 9.25), (3.0, 40.0)])
+def test_taps_are_the_weights_without_zeros(upsampling, edges):
+    maps = np.random.default_rng(0).random((2, 5, 3), dtype=np.float32)
+    taps = interpolation_taps(upsampling, 5, 12, *edges)
+    np.testing.assert_allclose(taps.apply(maps, 1), WEIGHTS[upsampling](5, 12, *edges) @ maps, atol=1e-6)

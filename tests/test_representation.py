@@ -31,6 +31,13 @@ def long_explanation():
     return sample_explanation(heatmaps=ARRAY, source=LONG, **changes)
 
 
+def recording_explanation(kind, **recording):
+    """Return an explanation of a volume, a signal or a video with a thousand targets."""
+    shared = {**vars(long_explanation()), "source": None, "placement": seewhy.GridPlacement((1000,), ((0, 1000),))}
+    del shared["image"]
+    return kind(**{**shared, **recording})
+
+
 def classifier():
     return seewhy.Classifier(Doubled(), class_names=NAMES, input_size=(224, 224), name=LONG)
 
@@ -74,7 +81,18 @@ LARGE = {
     seewhy.Prediction: lambda: seewhy.Prediction(1, LONG, 0.5),
     seewhy.OnnxModel: onnx_model,
     seewhy.Preprocessing: lambda: seewhy.Preprocessing((224, 224), 0.875, mean=(1 / 3,) * 3, finish=classifier),
+    seewhy.GridPlacement: lambda: seewhy.GridPlacement((10**9,) * 3, ((1 / 3, 10**9 / 7),) * 3),
+    seewhy.Signal: lambda: seewhy.Signal(ARRAY[:, 0], 1e6 / 3, LONG),
+    seewhy.SignalExplanation: lambda: recording_explanation(
+        seewhy.SignalExplanation, signal=seewhy.Signal(ARRAY[:, 0])
+    ),
     seewhy.Style: seewhy.Style,
+    seewhy.Video: lambda: seewhy.Video(np.zeros((9, 9, 9, 3), np.uint8), 1e6 / 3, LONG),
+    seewhy.VideoExplanation: lambda: recording_explanation(
+        seewhy.VideoExplanation, video=seewhy.Video(np.zeros((9, 9, 9, 3), np.uint8))
+    ),
+    seewhy.Volume: lambda: seewhy.Volume(ARRAY, (1 / 3, 1 / 7, 1e5 / 7), None, LONG, (-1e5 / 3, 1e9 / 7)),
+    seewhy.VolumeExplanation: lambda: recording_explanation(seewhy.VolumeExplanation, volume=seewhy.Volume(ARRAY)),
     seewhy.TargetResult: lambda: seewhy.TargetResult(1, LONG, 1.0, 0.5, True),
     seewhy.TokenGrid: lambda: seewhy.TokenGrid((10**9, 10**9), 10**9, 10**9),
     methods.Method: lambda: methods.get("rise", masks=10**6),

@@ -23,11 +23,17 @@ if TYPE_CHECKING:
     from seewhy.images.geometry import Placement
     from seewhy.images.style import Style
     from seewhy.models import Classifier, ClassNames, Inputs, Prediction, Preprocessing, load, load_onnx
+    from seewhy.recordings.find_reader import read_signal, read_video, read_volume
+    from seewhy.recordings.grid_placement import GridPlacement
+    from seewhy.recordings.recording import Signal, Video, Volume
     from seewhy.results.channel_inspection import Inspection
     from seewhy.results.comparison import Comparison
     from seewhy.results.explanation import Explanation
     from seewhy.results.heatmaps import Heatmaps
+    from seewhy.results.signal_explanation import SignalExplanation
     from seewhy.results.target_result import TargetResult
+    from seewhy.results.video_explanation import VideoExplanation
+    from seewhy.results.volume_explanation import VolumeExplanation
     from seewhy.site.write_site import write_site
     from seewhy.viewer.notebook import view
 
@@ -38,6 +44,7 @@ __all__ = [
     "Explainer",
     "Explanation",
     "Export",
+    "GridPlacement",
     "Heatmaps",
     "Inputs",
     "Inspection",
@@ -47,9 +54,15 @@ __all__ = [
     "Prediction",
     "Preprocessing",
     "SeewhyError",
+    "Signal",
+    "SignalExplanation",
     "Style",
     "TargetResult",
     "TokenGrid",
+    "Video",
+    "VideoExplanation",
+    "Volume",
+    "VolumeExplanation",
     "compare",
     "datasets",
     "errors",
@@ -59,6 +72,9 @@ __all__ = [
     "load",
     "load_onnx",
     "methods",
+    "read_signal",
+    "read_video",
+    "read_volume",
     "targets",
     "timing",
     "view",
@@ -77,7 +93,13 @@ _ROOMS = {
     "seewhy.frameworks.tokens": ("TokenGrid",),
     "seewhy.images.geometry": ("Placement",),
     "seewhy.images.style": ("Style",),
+    "seewhy.recordings.find_reader": ("read_signal", "read_video", "read_volume"),
+    "seewhy.recordings.grid_placement": ("GridPlacement",),
+    "seewhy.recordings.recording": ("Signal", "Video", "Volume"),
     "seewhy.results.channel_inspection": ("Inspection",),
+    "seewhy.results.signal_explanation": ("SignalExplanation",),
+    "seewhy.results.video_explanation": ("VideoExplanation",),
+    "seewhy.results.volume_explanation": ("VolumeExplanation",),
     "seewhy.results.target_result": ("TargetResult",),
     "seewhy.models": ("ClassNames", "Classifier", "Inputs", "Prediction", "Preprocessing", "load", "load_onnx"),
     "seewhy.site.write_site": ("write_site",),

@@ -17,6 +17,7 @@
     + ImageNotFoundError       no file at the path (also a UsageError)
     + ImageFormatError         a file that is not an image, or in an unsupported format
     + ImageTooLargeError       more pixels, bytes or work to decode than the limit
+    + RecordingError           a volume, signal or video that cannot be read or does not suit (also a UsageError)
   x ModelRunError              the model failed while running, or its outputs are not finite
   x WeightsError               a weights file that is damaged
     + WeightsMismatchError     a weights file that does not fit the model (also a ModelError)
@@ -116,6 +117,10 @@ class ImageFormatError(ImageError):
 
 class ImageTooLargeError(ImageError):
     """An image has more pixels, a longer side, or takes more bytes or more work to decode than the limit."""
+
+
+class RecordingError(ImageError, UsageError):
+    """A volume, a signal or a video cannot be read, or does not suit the model."""
 
 
 class ModelRunError(SeewhyError):

@@ -67,12 +67,19 @@ from seewhy.images.style import check_name
 from seewhy.methods import Method
 from seewhy.models import Classifier, load
 from seewhy.models.blank_input import blank_input
+from seewhy.models.recording_inputs import recording_inputs
+from seewhy.recordings.find_reader import any_recording, check_only_images, read_recording
+from seewhy.recordings.recording import Recording, Signal, Video, Volume
 from seewhy.representation import ShortTuple, description, shortened
 from seewhy.results.channel_inspection import Inspection
 from seewhy.results.comparison import Comparison
 from seewhy.results.explanation import Explanation
-from seewhy.results.explanation_builder import build_explanation
+from seewhy.results.explanation_builder import build_explanation, build_recording_explanation
 from seewhy.results.heatmaps import Heatmaps, build_heatmaps, join_detections
+from seewhy.results.recording_explanation import RecordingExplanation
+from seewhy.results.signal_explanation import SignalExplanation
+from seewhy.results.video_explanation import VideoExplanation
+from seewhy.results.volume_explanation import VolumeExplanation
 from seewhy.targets import Objective, Target, TargetSpec, resolve
 from seewhy.types import Backend, Capture, Fuse, ImageArray, LayerSpec, Model, Precision, Score
 
@@ -208,27 +215,57 @@ class Explainer:
             f"of {shortened(str(self.classifier.name))}: {self.method.name} at {shortened(layers)}, score {self.score}",
         )
 
+    @overload
     def explain(
-        self, images: ImageLike | Iterable[ImageLike], targets: TargetSpec = "top-1", *, batch_size: int = BATCH_SIZE
-    ) -> list[Explanation]:
-        """Explain images.
+        self, images: ImageLike | Iterable[ImageLike], targets: TargetSpec = ..., *, batch_size: int = ...
+    ) -> list[Explanation]: ...
+
+    @overload
+    def explain(
+        self, images: Volume | Sequence[Volume], targets: TargetSpec = ..., *, batch_size: int = ...
+    ) -> list[VolumeExplanation]: ...
+
+    @overload
+    def explain(
+        self, images: Signal | Sequence[Signal], targets: TargetSpec = ..., *, batch_size: int = ...
+    ) -> list[SignalExplanation]: ...
+
+    @overload
+    def explain(
+        self, images: Video | Sequence[Video], targets: TargetSpec = ..., *, batch_size: int = ...
+    ) -> list[VideoExplanation]: ...
+
+    def explain(
+        self,
+        images: ImageLike | Iterable[ImageLike] | Recording | Sequence[Recording],
+        targets: TargetSpec = "top-1",
+        *,
+        batch_size: int = BATCH_SIZE,
+    ) -> Any:
+        """Explain images; or volumes, signals or videos.
 
         Args:
-            images: Paths, PIL images or uint8 arrays (H, W, 3), of any sizes; or one of those.
+            images: Paths, PIL images or uint8 arrays (H, W, 3), of any sizes; or one of those. For a model with one or
+                three spatial axes `Volume`, `Signal` or `Video` objects, or what `read_volume`, `read_signal` and
+                `read_video` read: their explanations have the axes of what was given.
             targets: What is explained for each image: "top-3"; a class index, name or wnid; a list of those; a list of
                 such lists, one per image; a `seewhy.targets` object; a function of the outputs giving (N,) or (N, T).
             batch_size: How many images, or perturbations of an image, run at once.
 
         Returns:
-            A list with an explanation of each image, also of a single one.
+            A list with an explanation of each image, also of a single one. The explanation of a volume is a
+            `VolumeExplanation`, of a signal a `SignalExplanation` and of a video a `VideoExplanation`.
 
         Raises:
             ImageError: An image cannot be read.
+            RecordingError: A volume, a signal or a video cannot be read, or does not suit the model.
             TargetError, LayerError, ModelRunError: The model does not allow the target or layer, or failed.
         """
         images = check_images(images)
         check_batch_size(batch_size)
         target = self._resolve(targets, len(images))
+        if any_recording(images, self.framework.spatial_axes):
+            return list(self._explain_recordings(images, target, batch_size))
         decoded = read_each(images)
         explanations: list[Explanation] = []
         for start in range(0, len(images), batch_size):
@@ -416,6 +453,17 @@ class Explainer:
         plan = replace(self._plan(checked, objective, 1), method=all_methods.get("gradcam"))
         return try_all_layers(plan, checked, objective)
 
+    def _explain_recordings(
+        self, recordings: Sequence[Any], target: Target, batch_size: int
+    ) -> Iterator[RecordingExplanation]:
+        """Explain volumes, signals or videos one by one: each has its size, and may take much memory."""
+        for row, source in enumerate(recordings):
+            recording = read_recording(source, self.framework.spatial_axes())
+            values, placement = recording_inputs(self.classifier, recording)
+            heatmaps = self.heatmaps(values, target.slice_images(row, row + 1), batch_size=batch_size)
+            method = all_methods.get(heatmaps.method) if self.method.is_auto else self.method
+            yield build_recording_explanation(heatmaps, recording, placement, self.classifier, method)
+
     def _explain_pixels(
         self, images: Sequence[ImageLike], pixels: Sequence[ImageArray], target: Target, batch_size: int
     ) -> list[Explanation]:
@@ -583,22 +631,46 @@ class Explainer:
         return target
 
 
+@overload
 def explain(
     model: ModelSource,
     image: ImageLike,
+    targets: TargetSpec = ...,
+    method: str | Method = ...,
+    layer: LayerSpec | Sequence[LayerSpec] = ...,
+    score: Score = ...,
+    **options: Unpack[ExplainerOptions],
+) -> Explanation: ...
+
+
+@overload
+def explain(
+    model: ModelSource,
+    image: Recording,
+    targets: TargetSpec = ...,
+    method: str | Method = ...,
+    layer: LayerSpec | Sequence[LayerSpec] = ...,
+    score: Score = ...,
+    **options: Unpack[ExplainerOptions],
+) -> RecordingExplanation: ...
+
+
+def explain(
+    model: ModelSource,
+    image: ImageLike | Recording,
     targets: TargetSpec = "top-1",
     method: str | Method = "auto",
     layer: LayerSpec | Sequence[LayerSpec] = "auto",
     score: Score = "logit",
     **options: Unpack[ExplainerOptions],
-) -> Explanation:
-    """Explain one image.
+) -> Any:
+    """Explain one image, volume, signal or video.
 
     Args:
         model: A `Classifier`, such as `seewhy.load` returns; the name or the path of a model, which is loaded: "vgg16",
             "model.keras"; or a model that takes images of one size. For more than one image, load the model once, and
             make an `Explainer`.
-        image: A path, a PIL image or a uint8 array (H, W, 3).
+        image: A path, a PIL image or a uint8 array (H, W, 3); or a `Volume`, a `Signal` or a `Video`, or its path.
         targets: As for `Explainer.explain`.
         method: As for `Explainer`; the other arguments likewise.
 
@@ -608,8 +680,10 @@ def explain(
     Raises:
         SeewhyError: The explanation is not possible; the message says why.
     """
-    check_exists(image)  # before a model is loaded
-    (explanation,) = Explainer(model, method, layer, score, **options).explain([image], targets)
+    if not isinstance(image, (Volume, Signal, Video)):
+        check_exists(image)  # before a model is loaded
+    images: Any = [image]
+    (explanation,) = Explainer(model, method, layer, score, **options).explain(images, targets)
     return explanation
 
 
@@ -642,6 +716,7 @@ def compare(
     Raises:
         SeewhyError: An explanation is not possible; the message says why.
     """
+    check_only_images(listed("images", images), "compare")
     decoded = [image if isinstance(image, (str, os.PathLike)) else read(image) for image in listed("images", images)]
     for image in decoded:
         check_exists(image)  # before a model is loaded

@@ -4,8 +4,10 @@ Coordinates are edges, not centres: a map of `cells` values divides its extent i
 at the centre of its cell.
 """
 
+import functools
+import math
 from collections.abc import Callable, Sequence
-from typing import Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -79,10 +81,7 @@ def bicubic_weights(cells: int, pixels: int, start: float = 0.0, stop: float | N
     Of the four cells nearest to a pixel, those beyond the border are left out and the rest renormalized, as in
     Pillow's BICUBIC.
     """
-    distance = np.abs(_cell_positions(cells, pixels, start, stop)[:, None] - np.arange(cells))
-    near = 1.5 * distance**3 - 2.5 * distance**2 + 1
-    far = -0.5 * distance**3 + 2.5 * distance**2 - 4 * distance + 2
-    weights = np.where(distance < 1, near, np.where(distance < 2, far, 0))
+    weights = _cubic(np.abs(_cell_positions(cells, pixels, start, stop)[:, None] - np.arange(cells)))
     total = weights.sum(axis=1, keepdims=True)  # 0 only for pixels far outside the map
     return np.asarray(weights / np.where(total == 0, 1, total), dtype=np.float32)
 
@@ -101,7 +100,78 @@ WEIGHTS: dict[Upsampling, Callable[[int, int, float, float], FloatArray]] = {
 }
 
 
+class Taps(NamedTuple):
+    """The cells that each pixel along an axis is interpolated from. For long axes, a matrix would not fit into memory.
+
+    Attributes:
+        cells: (k, pixels), the number of a cell.
+        weights: float32 (k, pixels), its weight; those of a pixel sum to 1.
+    """
+
+    cells: NDArray[np.intp]
+    weights: FloatArray
+
+    def apply(self, maps: FloatArray, axis: int) -> FloatArray:
+        """Interpolate maps along one of their axes."""
+        shape = [1] * maps.ndim
+        shape[axis] = -1
+        terms = (
+            np.take(maps, cells, axis=axis) * weights.reshape(shape)
+            for cells, weights in zip(self.cells, self.weights, strict=True)
+        )
+        total: FloatArray = functools.reduce(np.add, terms)
+        return total
+
+
+def interpolation_taps(upsampling: Upsampling, cells: int, pixels: int, start: float, stop: float) -> Taps:
+    """Return the taps of the weights of `WEIGHTS`, whose arguments these are."""
+    position = _cell_positions(cells, pixels, start, stop)
+    if upsampling == "nearest":
+        return _taps(np.floor(position + 0.5)[None], np.ones((1, pixels)), cells)
+    if upsampling == "bilinear":
+        position = np.clip(position, 0, cells - 1)
+        near = np.floor(position) + np.arange(2)[:, None]
+        return _taps(near, np.maximum(0, 1 - np.abs(position - near)), cells)
+    near = np.floor(position) + np.arange(-1, 3)[:, None]
+    return _inner_taps(near, _cubic(np.abs(position - near)), cells)
+
+
+def averaging_taps(cells: int, pixels: int) -> Taps:
+    """Return the taps of linear interpolation that averages where it shrinks, as Pillow's BILINEAR.
+
+    The weights fall off linearly over the width of a pixel, or of a cell where that is larger: nothing between the
+    pixels is skipped.
+
+    Args:
+        cells: How many values there are.
+        pixels: How many the result has.
+    """
+    position, support = _cell_positions(cells, pixels, 0.0, None), max(1.0, cells / pixels)
+    reach = math.ceil(support)
+    near = np.floor(position) + np.arange(-reach, reach + 2)[:, None]
+    return _inner_taps(near, np.maximum(0, 1 - np.abs(position - near) / support), cells)
+
+
+def _taps(near: NDArray[Any], weights: NDArray[np.float64], cells: int) -> Taps:
+    """Return taps whose cells beyond the border are those at the border."""
+    return Taps(np.clip(near, 0, cells - 1).astype(np.intp), np.asarray(weights, dtype=np.float32))
+
+
+def _inner_taps(near: NDArray[Any], weights: NDArray[np.float64], cells: int) -> Taps:
+    """Return taps without cells beyond the border, whose weights then sum to 1 again."""
+    weights = np.where((near < 0) | (near >= cells), 0, weights)
+    total = weights.sum(axis=0)  # 0 only for pixels far outside the map
+    return _taps(near, weights / np.where(total == 0, 1, total), cells)
+
+
 def _cell_positions(cells: int, pixels: int, start: float, stop: float | None) -> NDArray[np.float64]:
     """Return the position of each pixel's centre in cells: the centre of cell i is at i."""
     stop = pixels if stop is None else stop
     return np.asarray((np.arange(pixels) + 0.5 - start) / (stop - start) * cells - 0.5, dtype=np.float64)
+
+
+def _cubic(distance: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the kernel of cubic convolution (Keys, 1981, a = -1/2) at a distance in cells."""
+    near = 1.5 * distance**3 - 2.5 * distance**2 + 1
+    far = -0.5 * distance**3 + 2.5 * distance**2 - 4 * distance + 2
+    return np.asarray(np.where(distance < 1, near, np.where(distance < 2, far, 0)))

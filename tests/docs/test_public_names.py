@@ -29,7 +29,7 @@ def test_no_public_name_is_left_out():
 
 def test_a_row_has_a_link_and_the_first_sentence():
     rows = names_table().splitlines()
-    assert "| {py:obj}`seewhy.explain` | Explain one image. |" in rows
+    assert "| {py:obj}`seewhy.explain` | Explain one image, volume, signal or video. |" in rows
     assert [row.count(" | ") for row in rows[2:]] == [1] * len(public_names())
     names = [row.split("`")[1].casefold() for row in rows[2:]]
     assert names == sorted(names)

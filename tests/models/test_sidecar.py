@@ -50,7 +50,7 @@ def write_sidecar(tmp_path, **content):
         ("class_synonyms", [["x"]], '[["x"]]', "no such field unless class_names is a list"),
         ("class_synonyms", ["x"], '["x"]', "a list of lists of names"),
         ("input_size", 224, "224", "[height, width], in pixels"),
-        ("input_size", [224], "[224]", "[height, width], in pixels"),
+        ("input_size", [8, 8, 8, 8], "[8, 8, 8, 8]", "[height, width], in pixels"),
         ("input_size", [0, 224], "[0, 224]", "[height, width], in pixels"),
         ("input_size", [224.5, 224], "[224.5, 224]", "[height, width], in pixels"),
         ("input_size", [True, 224], "[true, 224]", "[height, width], in pixels"),

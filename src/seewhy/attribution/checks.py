@@ -1,7 +1,7 @@
 """Checks of what a caller gives, of a capture, and of the heatmaps made of it."""
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -23,9 +23,10 @@ from seewhy.frameworks import Framework, LayerChoice
 from seewhy.frameworks.layers import AUTO
 from seewhy.frameworks.structures import InputBatch, is_float, leaves, only_leaf
 from seewhy.frameworks.tokens import TokenGrid
-from seewhy.images.reading import EncodedImage, ImageLike
+from seewhy.images.reading import EncodedImage
 from seewhy.methods import Method
 from seewhy.models import Classifier
+from seewhy.recordings.recording import Signal, Video, Volume
 from seewhy.types import AttentionCapture, Capture, FloatArray, ImageArray, LayerSpec
 
 MAX_BATCH = 100_000
@@ -187,9 +188,9 @@ def find_layers(
     )
 
 
-def check_images(images: ImageLike | Iterable[ImageLike]) -> list[ImageLike]:
-    """Return images as a list, a single image too."""
-    if isinstance(images, (str, os.PathLike, Image.Image, EncodedImage)):
+def check_images(images: Any) -> list[Any]:
+    """Return images, volumes, signals or videos as a list, a single one too."""
+    if isinstance(images, (str, os.PathLike, Image.Image, EncodedImage, Volume, Signal, Video)):
         return [images]
     if isinstance(images, np.ndarray) and images.ndim < 4:
         return [images]  # reading it says what is wrong with an array that is no image

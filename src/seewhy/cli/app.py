@@ -82,7 +82,9 @@ def explain(
         list[str],
         typer.Argument(
             metavar="IMAGE",
-            help="Images; folders, which are searched with their subfolders; or patterns like 'photos/*.jpg'.",
+            help="Images; folders, which are searched with their subfolders; or patterns like 'photos/*.jpg'. For a "
+            "model that takes them volumes (.nii.gz, .npy, or a folder with a DICOM series), signals (.wav, .npy) or "
+            "videos (.npy, .gif, .webp).",
         ),
     ],
     model: Annotated[
@@ -171,9 +173,16 @@ def explain(
         typer.Option(
             metavar="FORMAT,...",
             help="The output formats, separated by commas: png, jpg, svg, pdf, npz, json; gif or webp, animations that "
-            "show the targets in turn; html, one report of all images to open in a browser.",
+            "show the targets in turn; html, one report of all images to open in a browser. Of a volume or a video gif "
+            "and webp go through its slices or frames; nii.gz has the heatmaps of a volume.",
         ),
     ] = "png",
+    frames: Annotated[
+        int, typer.Option(metavar="NUMBER", help="How many slices of a volume, or frames of a video, an image shows.")
+    ] = 12,
+    slice_axis: Annotated[
+        int, typer.Option(metavar="0|1|2", help="The axis of a volume that its slices are across.")
+    ] = 0,
     together: Annotated[
         bool, typer.Option("--together", help="Also write one image with the overlays of all images.")
     ] = False,
@@ -254,6 +263,8 @@ def explain(
             figure=None if figure is None else figure.value,
             out=out,
             formats=tuple(name.strip().lower() for name in format.split(",")),
+            frames=frames,
+            slice_axis=slice_axis,
             together=together,
             label_by_folder=label_by_folder,
             check_heatmaps=check,

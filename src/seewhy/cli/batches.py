@@ -12,13 +12,20 @@ from seewhy import timing
 from seewhy.batches import IMAGE_ERRORS, explain_each, in_order, read_batches
 from seewhy.errors import ImageError, SeewhyError
 from seewhy.results.explanation import Explanation
+from seewhy.results.recording_explanation import RecordingExplanation
 from seewhy.timing import Phase
 from seewhy.types import ImageArray
+
+AnyExplanation = Explanation | RecordingExplanation
+"""The explanation of an image, or of a volume, a signal or a video."""
 
 ExplainBatch = Callable[[Sequence[ImageArray]], list[Explanation]]
 """Explains a batch of images with one method."""
 
-WriteFiles = Callable[[Sequence[Explanation], Path], list[list[str]]]
+ExplainRecording = Callable[[Path], RecordingExplanation]
+"""Reads a volume, a signal or a video, and explains it with one method."""
+
+WriteFiles = Callable[[Sequence[AnyExplanation], Path], list[list[str]]]
 """Writes the explanations of one image, and returns the paths of the files of each explanation."""
 
 
@@ -26,7 +33,7 @@ class Outcome(NamedTuple):
     """The explanations of one image and the files of each explanation; or the error."""
 
     path: Path
-    explanations: Sequence[Explanation] = ()
+    explanations: Sequence[AnyExplanation] = ()
     files: Sequence[Sequence[str]] = ()
     error: SeewhyError | None = None
 
@@ -38,6 +45,15 @@ def explain_images(paths: Sequence[Path], explainers: Sequence[ExplainBatch], ba
         outcomes = explain_each(readable, lambda images: _explain_batch(images, explainers))
         for path, outcome in in_order(batch, outcomes):
             yield Outcome(path, error=outcome) if isinstance(outcome, SeewhyError) else outcome
+
+
+def explain_recordings(paths: Iterable[Path], explainers: Sequence[ExplainRecording]) -> Iterator[Outcome]:
+    """Explain volumes, signals or videos one by one, and yield their outcomes in order; nothing is written yet."""
+    for path in paths:
+        try:
+            yield Outcome(path, [explain(path) for explain in explainers])
+        except IMAGE_ERRORS as error:
+            yield Outcome(path, error=error)
 
 
 def write_outcomes(outcomes: Iterable[Outcome], write: WriteFiles, max_waiting: int) -> Iterator[Outcome]:

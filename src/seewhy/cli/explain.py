@@ -5,11 +5,21 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import chain, groupby
 from pathlib import Path
+from typing import Any
 
 import typer
 
-from seewhy.cli.batches import ExplainBatch, Outcome, explain_images, write_outcomes
+from seewhy.cli.batches import (
+    AnyExplanation,
+    ExplainBatch,
+    ExplainRecording,
+    Outcome,
+    explain_images,
+    explain_recordings,
+    write_outcomes,
+)
 from seewhy.cli.compile_cache import check_is_jax, set_compile_cache
 from seewhy.cli.image_search import ImageSearch
 from seewhy.cli.layer_option import find_layer
@@ -27,8 +37,12 @@ from seewhy.images.figure import MAX_PANELS, VECTOR_SUFFIXES, check_matplotlib
 from seewhy.images.style import Style, StyleOptions
 from seewhy.methods import Method
 from seewhy.models import Classifier
+from seewhy.recordings.find_reader import is_recording
+from seewhy.recordings.finding import NIFTI_SUFFIXES
 from seewhy.results.explanation import IMAGE_SUFFIXES, SHOWN_PREDICTIONS, SUFFIXES, Explanation
 from seewhy.results.figures import FigureKind
+from seewhy.results.frame_explanation import MONTAGE_FRAMES
+from seewhy.results.recording_explanation import RecordingExplanation
 from seewhy.startup_log import quiet_start
 from seewhy.timing import Times
 from seewhy.types import Precision, Score
@@ -50,6 +64,8 @@ class ExplainArguments:
     figure: FigureKind | None
     out: Path
     formats: tuple[str, ...]
+    frames: int = MONTAGE_FRAMES
+    slice_axis: int = 0
     together: bool = False
     label_by_folder: bool = False
     check_heatmaps: bool = False
@@ -87,8 +103,8 @@ class ExplainArguments:
 
     def _check_formats(self) -> None:
         for name in self.formats:
-            if "." + name not in SUFFIXES:
-                known = ", ".join(suffix[1:] for suffix in SUFFIXES)
+            if "." + name not in (*SUFFIXES, *NIFTI_SUFFIXES):
+                known = ", ".join(suffix[1:] for suffix in (*SUFFIXES, *NIFTI_SUFFIXES))
                 raise OptionError(f"Cannot write the format {name!r}; known: {known}.")
         if self.figure not in (None, "grid") and len(self.models) * len(self.methods) > 1:
             raise OptionError(
@@ -127,7 +143,13 @@ def run(request: ExplainArguments, *, as_json: bool, quiet: bool = False, times:
     explainers = _explainers(request, progress=len(paths) <= MAX_IN_FULL and not quiet)
     labels = classes_by_folder(paths, explainers[0].classifier) if request.label_by_folder else None
     summary.labels = labels or {}
-    files = OutputFiles(request.out, suffixes, inputs=request.images.images, labels=labels)
+    files = OutputFiles(
+        request.out,
+        suffixes,
+        inputs=request.images.images,
+        labels=labels,
+        frames={"frames": request.frames, "axis": request.slice_axis},
+    )
     explained: list[Explanation] = []
     outcomes = _outcomes(request, explainers, files)
     for outcome in outcomes if quiet else printer.with_progress_bar(outcomes):
@@ -136,7 +158,7 @@ def run(request: ExplainArguments, *, as_json: bool, quiet: bool = False, times:
             continue
         summary.add_explanations(outcome)
         if request.together:
-            explained += outcome.explanations
+            explained += [each for each in outcome.explanations if isinstance(each, Explanation)]
         printer.print_image(outcome)
     if explained:
         _write_together(explained, files, request, summary, printer)
@@ -156,11 +178,32 @@ def _outcomes(request: ExplainArguments, explainers: Sequence[Explainer], files:
     is_one_by_one = len(paths) <= MAX_IN_FULL or any(method.needs_runner for method in request.methods)
     batch_size = 1 if is_one_by_one else BATCH_SIZE
     calls = [_explain_batch(request, explainer) for explainer in explainers]
+    alone = [_explain_recording(request, explainer) for explainer in explainers]
+    axes = explainers[0].framework.spatial_axes()
+    runs = (
+        explain_recordings(run, alone) if has_recordings else explain_images(list(run), calls, batch_size)
+        for has_recordings, run in groupby(paths, lambda path: is_recording(path, axes))
+    )
 
-    def write(explanations: Sequence[Explanation], path: Path) -> list[list[str]]:
+    def write(explanations: Sequence[AnyExplanation], path: Path) -> list[list[str]]:
         return files.write(explanations, path, request.figure, request.style)
 
-    return write_outcomes(explain_images(paths, calls, batch_size), write, batch_size)
+    return write_outcomes(chain.from_iterable(runs), write, batch_size)
+
+
+def _explain_recording(request: ExplainArguments, explainer: Explainer) -> ExplainRecording:
+    """Return the function that explains a volume, a signal or a video."""
+
+    def explain(path: Path) -> RecordingExplanation:
+        if request.check_heatmaps or request.together:
+            option = "--check covers parts of images" if request.check_heatmaps else "--together draws images"
+            raise OptionError(f"{option}, and {path} is a volume, a signal or a video. Leave it out.")
+        # By its suffix, the path is read as a recording, so that its explanation is one of a recording.
+        explained: list[Any] = explainer.explain([path], request.targets_of(explainer.classifier))
+        explanation: RecordingExplanation = explained[0]
+        return explanation
+
+    return explain
 
 
 def _explain_batch(request: ExplainArguments, explainer: Explainer) -> ExplainBatch:

@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from seewhy.errors import ImageError, OptionError
-from seewhy.images.finding import FoundImage, find_images
+from seewhy.images.finding import FoundImage, find_images, is_below
+from seewhy.recordings.finding import find_recordings
 
 
 @dataclass
@@ -13,7 +14,7 @@ class ImageSearch:
     """What was found.
 
     Attributes:
-        images: The images, in the order of the arguments.
+        images: The images, in the order of the arguments; and the volumes, signals and videos.
         skipped: The files in searched folders that are not images.
         errors: The arguments that name no image, and why.
     """
@@ -40,11 +41,23 @@ def search_images(arguments: Sequence[str], *, outside: Path | None = None) -> I
         try:
             found = find_images(argument, outside=outside)
         except ImageError as error:
-            search.errors.append((Path(argument), error))
+            recordings = _recordings_in(argument, outside)
+            search.images += recordings
+            if not recordings:
+                search.errors.append((Path(argument), error))
             continue
         search.images += found.images
         search.skipped += found.skipped
     return search
+
+
+def _recordings_in(argument: str, outside: Path | None) -> list[FoundImage]:
+    """Return the volumes, signals and videos in a folder that contains no images."""
+    folder = Path(argument)
+    if "\0" in argument or not folder.is_dir():
+        return []
+    found = (path for path in find_recordings(folder) if outside is None or not is_below(path, outside))
+    return [FoundImage(path, path.parent.relative_to(folder) if path != folder else Path()) for path in found]
 
 
 def check_single_image(path: Path) -> None:

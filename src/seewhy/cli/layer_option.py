@@ -6,6 +6,8 @@ from seewhy.errors import LayerError, did_you_mean
 from seewhy.frameworks import LayerCall
 from seewhy.frameworks.layers import AUTO
 from seewhy.models import Classifier, Inputs
+from seewhy.models.blank_input import recording_shape
+from seewhy.types import FloatArray
 
 
 def find_layer(classifier: Classifier, layer: str) -> str:
@@ -26,8 +28,10 @@ def find_layer(classifier: Classifier, layer: str) -> str:
     return layer
 
 
-def sample_inputs(classifier: Classifier) -> Inputs:
+def sample_inputs(classifier: Classifier) -> Inputs | FloatArray:
     """Return the input of an image of noise: in a blank one, positions may have no gradient that have one otherwise."""
+    if (shape := recording_shape(classifier)) is not None:
+        return np.random.default_rng(0).random(shape, dtype=np.float32)
     noise = np.random.default_rng(0).integers(0, 256, (*classifier.input_size, 3), dtype=np.uint8)
     return classifier.preprocess([noise])
 

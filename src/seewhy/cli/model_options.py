@@ -56,14 +56,17 @@ def check_targets(targets: object, spec: ModelSpec) -> Target:
     return resolve(targets, known.find)
 
 
-def _parse_size(size: str | None) -> int | tuple[int, int] | None:
-    """Parse "224", or "240x320", height by width."""
+def _parse_size(size: str | None) -> int | tuple[int, ...] | None:
+    """Parse "224"; "240x320", height by width; or the three sides of a volume or a video."""
     if size is None:
         return None
     sides = size.lower().split("x")
-    if not 1 <= len(sides) <= 2 or not all(side.strip().isdecimal() and len(side) <= 9 for side in sides):
-        raise OptionError(f"--input-size is {size!r}; expected a side, such as 224, or height x width: 240x320.")
-    return int(sides[0]) if len(sides) == 1 else (int(sides[0]), int(sides[1]))
+    if not 1 <= len(sides) <= 3 or not all(side.strip().isdecimal() and len(side) <= 9 for side in sides):
+        raise OptionError(
+            f"--input-size is {size!r}; expected a side, such as 224; height x width: 240x320; or "
+            "the sides of a volume or a video: 32x64x64."
+        )
+    return int(sides[0]) if len(sides) == 1 else tuple(map(int, sides))
 
 
 @contextlib.contextmanager

@@ -103,7 +103,8 @@ InputSizeOption = Annotated[
     str | None,
     typer.Option(
         metavar="SIZE",
-        help="The model's input in pixels: a side, 224, or height x width, 240x320.",
+        help="The model's input in pixels: a side, 224; or height x width, 240x320. For volumes and videos, their "
+        "three sides: 32x64x64.",
         show_default="that of the model",
     ),
 ]

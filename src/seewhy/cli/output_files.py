@@ -5,12 +5,15 @@ import re
 from collections.abc import Container, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from seewhy.errors import OutputError
+from seewhy.cli.batches import AnyExplanation
+from seewhy.errors import OptionError, OutputError
 from seewhy.images.finding import FoundImage, folder_of
 from seewhy.images.style import StyleOptions
+from seewhy.recordings.finding import stem_of
 from seewhy.results.comparison import Comparison
 from seewhy.results.explanation import IMAGE_SUFFIXES, Explanation
 from seewhy.results.figures import FigureKind
+from seewhy.results.frame_explanation import FrameExplanation
 from seewhy.results.target_result import TargetResult
 from seewhy.viewer.report import ReportWriter
 
@@ -33,6 +36,7 @@ class OutputFiles:
         suffixes: The suffixes of the files for each explanation; `.html` is one report for all of them.
         inputs: The images that are explained.
         labels: The true class of the images in each folder, by the folder's name, for the report.
+        frames: Which frames of volumes and videos are drawn: `frames` and `axis` of `FrameExplanation.save`.
 
     Raises:
         OutputError: The folder cannot be created or written to.
@@ -45,26 +49,35 @@ class OutputFiles:
         inputs: Sequence[FoundImage],
         *,
         labels: Mapping[str, int] | None = None,
+        frames: Mapping[str, int] | None = None,
     ) -> None:
         check_output_folder(folder)
         self._folder = folder
         self._suffixes = [suffix for suffix in suffixes if suffix != ".html"]
         self._report = ReportWriter(folder / REPORT, len(inputs)) if ".html" in suffixes else None
         self._labels = labels or {}
+        self._frames = frames or {}
         self._inputs = {os.path.realpath(image.path) for image in inputs}
         self._subfolders = {image.path: image.folder for image in inputs}
         self._stems: set[Path] = set()
 
     def write(
-        self, explanations: Sequence[Explanation], image: Path, kind: FigureKind | None, style: StyleOptions
+        self, given: Sequence[AnyExplanation], image: Path, kind: FigureKind | None, style: StyleOptions
     ) -> list[list[str]]:
         """Write the explanations of one image, one for each model and method, in every format.
 
-        They share one comparison image, and one entry in the report, which `write_report` writes.
+        They share one comparison image, and one entry in the report, which `write_report` writes. Those of a volume, a
+        signal or a video have files of their own.
 
         Returns:
             The paths of each explanation's files.
+
+        Raises:
+            OptionError: A volume, a signal or a video cannot be written in one of the formats.
         """
+        explanations = [each for each in given if isinstance(each, Explanation)]
+        if len(explanations) < len(given):
+            return self._write_recordings(given, image, kind, style)
         written = self._write(explanations, image, kind, style)
         if self._report is not None:
             self._report.add(explanations, self._labels.get(folder_of(image)))
@@ -80,6 +93,19 @@ class OutputFiles:
             return None
         self._output_path(REPORT)
         return str(self._report.write())
+
+    def _write_recordings(
+        self, explanations: Sequence[AnyExplanation], image: Path, kind: FigureKind | None, style: StyleOptions
+    ) -> list[list[str]]:
+        if self._report is not None:
+            raise OptionError(f"Reports show images, and {image} is a volume, a signal or a video. Leave html out.")
+        place, has_several_models = self._subfolders[image], len({each.model for each in explanations}) > 1
+        written = []
+        for explanation in explanations:
+            model = (_slug(explanation.model),) if has_several_models else ()
+            stem = self._unused_stem(place, stem_of(image), *model, explanation.method)
+            written.append(self._write_one(explanation, stem, self._suffixes, kind, style))
+        return written
 
     def _write(
         self, explanations: Sequence[Explanation], image: Path, kind: FigureKind | None, style: StyleOptions
@@ -116,7 +142,7 @@ class OutputFiles:
 
     def _write_one(
         self,
-        explanation: Explanation,
+        explanation: AnyExplanation,
         stem: Path,
         suffixes: Sequence[str],
         kind: FigureKind | None,
@@ -127,7 +153,12 @@ class OutputFiles:
         for suffix in suffixes:
             for file, target in _files_and_targets(str(stem), suffix, explanation, kind):
                 path = self._output_path(file)
-                explanation.save(path, kind, target=target, **style)
+                if isinstance(explanation, FrameExplanation):
+                    # Only images of a target each are files of their own.
+                    shown = kind if suffix in IMAGE_SUFFIXES else None
+                    explanation.save(path, shown, target=target, **self._frames, **style)
+                else:
+                    explanation.save(path, kind, target=target, **style)
                 written.append(str(path))
         return written
 
@@ -199,7 +230,7 @@ def _folder_error(folder: Path, reason: object) -> OutputError:
 
 
 def _files_and_targets(
-    stem: str, suffix: str, explanation: Explanation, kind: FigureKind | None
+    stem: str, suffix: str, explanation: AnyExplanation, kind: FigureKind | None
 ) -> Iterator[tuple[str, int]]:
     """Yield the name of each file and its target: there is a file for each target, unless one file shows them all."""
     if suffix not in IMAGE_SUFFIXES or kind in (None, "grid") or len(explanation.targets) == 1:

@@ -10,7 +10,7 @@ from rich.progress import Progress
 from seewhy.cli.batches import Outcome
 from seewhy.cli.run_summary import RunSummary
 from seewhy.cli.tables import print_line, print_table
-from seewhy.results.explanation import SHOWN_PREDICTIONS, Explanation
+from seewhy.results.explained_targets import SHOWN_PREDICTIONS, ExplainedTargets
 
 MAX_IN_FULL = 3
 """The number of images above which each image gets a single line, and a progress bar is shown."""
@@ -76,7 +76,7 @@ class ResultPrinter:
         """Print a line with paths, which is not wrapped, to be copied."""
         self._console.print(line, markup=False, soft_wrap=True)
 
-    def _print_in_full(self, explanations: Sequence[Explanation], files: Sequence[Sequence[str]]) -> None:
+    def _print_in_full(self, explanations: Sequence[ExplainedTargets], files: Sequence[Sequence[str]]) -> None:
         """Print each model's predictions, which its methods share, then the targets and the paths of the files."""
         for model in dict.fromkeys(explanation.model for explanation in explanations):
             of_model = [explanation for explanation in explanations if explanation.model == model]
@@ -86,7 +86,7 @@ class ResultPrinter:
         for file in dict.fromkeys(chain.from_iterable(files)):
             self._print_path(f"wrote {file}")
 
-    def _print_model(self, explanations: Sequence[Explanation]) -> None:
+    def _print_model(self, explanations: Sequence[ExplainedTargets]) -> None:
         first = explanations[0]
         rows = [
             (str(prediction.index), prediction.name, f"{prediction.probability:.4f}")

@@ -304,6 +304,11 @@ class Framework(ABC):
         also where the model takes it in a list or dict.
         """
 
+    def spatial_axes(self) -> int | None:
+        """Return the number of spatial axes of the model's one input: 2 for images; None where it is unknown."""
+        shape = self.input_shape()
+        return len(shape) - 2 if isinstance(shape, tuple) and len(shape) > 2 else None
+
     def input_types(self) -> Any:
         """Return the type of each input, a `numpy.dtype`, in the structure of `input_shape`; None if it is unknown."""
         return None

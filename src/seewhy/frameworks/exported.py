@@ -121,6 +121,9 @@ class Exported(Framework):
     def input_shape(self) -> Any:
         return self._framework.input_shape()
 
+    def spatial_axes(self) -> int | None:
+        return self._framework.spatial_axes()
+
     def input_types(self) -> Any:
         return self._framework.input_types()
 

@@ -18,6 +18,8 @@ def blank_input(classifier: Classifier) -> Any:
         InputError: The size of the input is not known.
     """
     shape = classifier.framework.input_shape()
+    if (known := recording_shape(classifier)) is not None:
+        return np.zeros(known, np.float32)
     if isinstance(shape, tuple) and all(isinstance(size, int) for size in shape[1:]):
         return np.zeros((1, *shape[1:]), np.float32)
     try:
@@ -28,3 +30,16 @@ def blank_input(classifier: Classifier) -> Any:
             "cannot be listed. Give an input: Explainer.layers(inputs); or the size: seewhy.Classifier(model, "
             "input_size=(224, 224))."
         ) from error
+
+
+def recording_shape(classifier: Classifier) -> tuple[int, ...] | None:
+    """Return the shape (1, ...) of the input of a model of volumes, signals or videos, where its size is known.
+
+    Where only its size was given, it has one channel.
+    """
+    shape, given = classifier.framework.input_shape(), classifier.given_size
+    if isinstance(shape, tuple) and len(shape) != 4 and all(isinstance(size, int) for size in shape[1:]):
+        return (1, *shape[1:])
+    if given is None or len(given) == 2:
+        return None
+    return (1, 1, *given) if classifier.framework.channels_first else (1, *given, 1)

@@ -19,6 +19,7 @@ from seewhy.models import keras_file, sidecar
 from seewhy.models.class_names import ClassNames, named_classes
 from seewhy.models.preprocessing import Inputs, Preprocessing
 from seewhy.models.sidecar import PreprocessingConfig, Sidecar
+from seewhy.recordings.recording import check_rate
 from seewhy.representation import ShortTuple, call_repr, counted, description, shortened
 from seewhy.types import Backend, FloatArray, Precision
 
@@ -45,14 +46,17 @@ class Classifier:
             takes channels first, the function may return either layout, (N, C, h, w) or (N, h, w, C).
         class_names: Names in the order of the outputs, or a `ClassNames`; None for those that the model holds, such as
             `config.id2label` of Hugging Face models, or if they are unknown.
-        input_size: (h, w) in pixels; None reads it from the model.
+        input_size: (h, w) in pixels; for a model of volumes (d, h, w), of signals (l,), and of videos (t, h, w), or
+            (h, w) where it takes any number of frames. None reads it from the model.
         name: The model's name in messages and figures.
         layer: The layer that `layer="auto"` selects: a path, or a name that only one layer has. None leaves the
             choice to `Explainer`.
         backend: What runs the model where an `Explainer` names nothing: "onnx" or "openvino"; None for its framework.
+        sample_rate: The number of samples in a second of the signals that the model takes; None where it is unknown.
 
     Raises:
         ModelError: `model` is of an unsupported type.
+        RecordingError: `sample_rate` is not a number above 0.
         OptionError: `preprocess` is neither a `Preprocessing` nor a function.
         LayerError: There is no such layer, or more than one of that name.
     """
@@ -63,10 +67,11 @@ class Classifier:
         *,
         preprocess: Preprocessing | Callable[[FloatArray], Any] | None = None,
         class_names: Sequence[str] | None = None,
-        input_size: tuple[int, int] | None = None,
+        input_size: tuple[int, ...] | None = None,
         name: str | None = None,
         layer: str | None = None,
         backend: Backend | None = None,
+        sample_rate: float | None = None,
     ) -> None:
         if preprocess is not None and not callable(preprocess):
             raise OptionError(
@@ -82,8 +87,9 @@ class Classifier:
         self.class_names = _class_names(class_names, self.framework)
         self._were_names_given = class_names is not None
         self.preprocessing = preprocess if isinstance(preprocess, Preprocessing) else None
-        self._finish = None if isinstance(preprocess, Preprocessing) else preprocess
-        self._input_size = input_size
+        self.finish = None if isinstance(preprocess, Preprocessing) else preprocess
+        self.given_size = input_size
+        self.sample_rate = check_rate("sample_rate", sample_rate)
         self.layer = layer
         if layer is not None:
             self.framework.find_layer(layer)
@@ -97,7 +103,7 @@ class Classifier:
     @property
     def has_preprocessing(self) -> bool:
         """Whether preprocessing was given; otherwise the model takes values in 0..255."""
-        return self.preprocessing is not None or self._finish is not None
+        return self.preprocessing is not None or self.finish is not None
 
     @property
     def input_size(self) -> tuple[int, int]:
@@ -108,8 +114,12 @@ class Classifier:
         """
         if self.preprocessing is not None:
             return self.preprocessing.size
-        if self._input_size is not None:
-            return self._input_size
+        if self.given_size is not None:
+            if len(self.given_size) != 2:
+                raise ModelError(
+                    f"The model {self.name!r} takes inputs of the size {self.given_size}; an image has two axes."
+                )
+            return self.given_size[0], self.given_size[1]
         shape = self.framework.input_shape()
         size: tuple[int | None, ...] = ()
         if _is_image(shape):
@@ -123,6 +133,23 @@ class Classifier:
                 "seewhy.Classifier(model, preprocess=..., input_size=(224, 224))."
             )
         return (size[0], size[1])
+
+    def fixed_size(self, axes: int) -> tuple[int | None, ...]:
+        """Return the size of the input along each of its spatial axes, as it was given or as the model has it.
+
+        Args:
+            axes: The number of axes; for three, a size (h, w) is that of the frames of a video.
+
+        Returns:
+            One for each axis; None where the model takes any size, or where it is unknown.
+        """
+        given = self.given_size if self.preprocessing is None else self.preprocessing.size
+        if given is not None and len(given) <= axes:
+            return (None,) * (axes - len(given)) + tuple(given)
+        shape = self.framework.input_shape()
+        if not isinstance(shape, tuple) or len(shape) != axes + 2:
+            return (None,) * axes
+        return tuple(shape[2:] if self.framework.channels_first else shape[1:-1])
 
     def framework_in(self, precision: Precision, backend: Backend | None = None) -> Framework:
         """Return what runs the model in this precision; each is created once and caches compiled code.
@@ -190,9 +217,9 @@ class Classifier:
         It is the same in every process and on every machine, for a model that was built or loaded in the same way.
         """
         names = None if self.class_names is None else list(self.class_names)
-        finish = getattr(self._finish, "__qualname__", type(self._finish).__qualname__)
+        finish = getattr(self.finish, "__qualname__", type(self.finish).__qualname__)
         preprocessing = None if self.preprocessing is None else vars(self.preprocessing)
-        return fingerprint([self.framework.fingerprint(), self._input_size, finish, preprocessing, names], ())
+        return fingerprint([self.framework.fingerprint(), self.given_size, finish, preprocessing, names], ())
 
     def may_need_preprocessing(self, inputs: Any) -> bool:
         """Whether these checked inputs are pixels in 0..255, and no preprocessing was given."""
@@ -261,7 +288,7 @@ class Classifier:
         *,
         preprocess: Preprocessing | Callable[[FloatArray], Any] | None = None,
         class_names: Sequence[str] | None = None,
-        input_size: tuple[int, int] | None = None,
+        input_size: tuple[int, ...] | None = None,
     ) -> "Classifier":
         """Return a classifier of the same model with other preprocessing, class names or input size.
 
@@ -270,12 +297,13 @@ class Classifier:
             class_names: As for `Classifier`; None keeps those of this classifier.
             input_size: (h, w) in pixels; None keeps that of this classifier.
         """
-        kept = self.preprocessing or self._finish
+        kept = self.preprocessing or self.finish
         chosen = kept if preprocess is None else preprocess
         if input_size is not None and isinstance(chosen, Preprocessing):
-            chosen = chosen.with_size(input_size)
+            height, width = input_size
+            chosen = chosen.with_size((height, width))
         kept_names = self.class_names if self._were_names_given else None  # which reads the model's own again
-        kept_size = self._input_size if self.preprocessing is None else self.preprocessing.size
+        kept_size = self.given_size if self.preprocessing is None else self.preprocessing.size
         return Classifier(
             self.model,
             preprocess=chosen,
@@ -283,6 +311,7 @@ class Classifier:
             input_size=input_size or kept_size,
             name=self.name,
             layer=self.layer,
+            sample_rate=self.sample_rate,
         )
 
     def save(self, path: str | os.PathLike[str]) -> Path:
@@ -321,7 +350,7 @@ def preprocessing_of(classifier: Classifier) -> Preprocessing:
     Raises:
         ModelError: The input size is unknown.
     """
-    return classifier.preprocessing or Preprocessing(size=classifier.input_size, finish=classifier._finish)
+    return classifier.preprocessing or Preprocessing(size=classifier.input_size, finish=classifier.finish)
 
 
 def sidecar_of(classifier: Classifier) -> Sidecar:
@@ -330,14 +359,14 @@ def sidecar_of(classifier: Classifier) -> Sidecar:
     Raises:
         ModelError: The preprocessing is a Python function that is not part of `keras.applications`.
     """
-    preprocessing, finish = classifier.preprocessing, classifier._finish
+    preprocessing, finish = classifier.preprocessing, classifier.finish
     if preprocessing is None:
         config = None if finish is None else PreprocessingConfig(sidecar.application_name(finish))
-        return Sidecar(classifier.class_names, classifier._input_size, config, classifier.layer)
+        return Sidecar(classifier.class_names, classifier.given_size, config, classifier.layer, classifier.sample_rate)
     names = ("crop", "resize", "resample", "mean", "std", "channels_first", "grey")
     values = {name: getattr(preprocessing, name) for name in names}
     config = PreprocessingConfig(sidecar.application_name(preprocessing.finish), **values)
-    return Sidecar(classifier.class_names, preprocessing.size, config, classifier.layer)
+    return Sidecar(classifier.class_names, preprocessing.size, config, classifier.layer, classifier.sample_rate)
 
 
 def _are_pixels(inputs: Any) -> bool:

@@ -173,6 +173,7 @@ def classifier_of(model: object, metadata: Sidecar, name: str) -> Classifier:
         input_size=metadata.input_size,
         name=name,
         layer=metadata.layer,
+        sample_rate=metadata.sample_rate,
     )
     if config is None or config.is_only_a_name:
         return classifier
@@ -182,4 +183,5 @@ def classifier_of(model: object, metadata: Sidecar, name: str) -> Classifier:
         class_names=metadata.class_names,
         name=name,
         layer=metadata.layer,
+        sample_rate=metadata.sample_rate,
     )

@@ -1,5 +1,6 @@
 """What a caller of `load` says about a model: its class names, its preprocessing and its input size."""
 
+import math
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from seewhy.models.class_names import ClassNames, imagenet
 from seewhy.models.class_names_file import read_class_names
 from seewhy.models.classifier import Classifier
 from seewhy.models.named_preprocessing import check_name, find_preprocessing
-from seewhy.models.preprocessing import MAX_SIDE, Preprocessing, is_input_size
+from seewhy.models.preprocessing import MAX_AREA, MAX_SIDE, Preprocessing, is_input_size
 from seewhy.types import FloatArray
 
 ClassNamesSpec = Union[str, "os.PathLike[str]", Sequence[str]]
@@ -20,8 +21,8 @@ ClassNamesSpec = Union[str, "os.PathLike[str]", Sequence[str]]
 PreprocessingSpec = Union[str, Preprocessing, Callable[[FloatArray], Any]]  # noqa: UP007  # evaluated by documentation
 """The name of a preprocessing, see `find_preprocessing`; or what `Classifier` takes."""
 
-InputSizeSpec = int | tuple[int, int]
-"""The side of a square, or (h, w), in pixels."""
+InputSizeSpec = int | tuple[int, ...]
+"""The side of a square, or (h, w), in pixels; the three sides of a volume or a video."""
 
 
 @dataclass(frozen=True)
@@ -31,12 +32,12 @@ class Overrides:
     Attributes:
         class_names: The names of the classes.
         preprocessing: The preprocessing.
-        input_size: (h, w) in pixels.
+        input_size: (h, w) in pixels; or the three sides of a volume or a video.
     """
 
     class_names: Sequence[str] | None = None
     preprocessing: PreprocessingSpec | None = None
-    input_size: tuple[int, int] | None = None
+    input_size: tuple[int, ...] | None = None
 
     @classmethod
     def parse(
@@ -70,10 +71,11 @@ class Overrides:
         return classifier.replace(preprocess=preprocess, class_names=self.class_names, input_size=self.input_size)
 
 
-def _named(name: str, classifier: Classifier, size: tuple[int, int] | None) -> Preprocessing:
+def _named(name: str, classifier: Classifier, size: tuple[int, ...] | None) -> Preprocessing:
     """Return the preprocessing of a name, for a grey model with one channel."""
     config = find_preprocessing(name)
-    preprocessing = config.preprocessing(size or classifier.input_size)
+    height, width = _of_image(name, size or classifier.input_size)
+    preprocessing = config.preprocessing((height, width))
     shape = classifier.framework.input_shape()
     is_grey = (
         isinstance(shape, tuple) and len(shape) == 4 and shape[1 if classifier.framework.channels_first else 3] == 1
@@ -91,9 +93,27 @@ def _class_names(names: ClassNamesSpec | None) -> Sequence[str] | None:
     return names
 
 
-def _size(size: InputSizeSpec | None) -> tuple[int, int] | None:
+def _of_image(name: str, size: tuple[int, ...]) -> tuple[int, ...]:
+    """Return a size if it is that of an image, which a named preprocessing is for."""
+    if len(size) != 2:
+        raise OptionError(
+            f"The preprocessing {name!r} is for images, and the input size is {size}. Give a function: "
+            "seewhy.Classifier(model, preprocess=function)."
+        )
+    return size
+
+
+def _size_of_volume(size: Sequence[Any]) -> tuple[int, ...]:
+    if not all(type(side) is int and side > 0 for side in size) or math.prod(size) > MAX_AREA:
+        raise OptionError(f"input_size is {short_repr(size)}; expected sides from 1, and at most {MAX_AREA:,} voxels.")
+    return tuple(size)
+
+
+def _size(size: InputSizeSpec | None) -> tuple[int, ...] | None:
     if size is None:
         return None
+    if isinstance(size, (tuple, list)) and len(size) == 3:
+        return _size_of_volume(size)
     sides = (size, size) if isinstance(size, int) else size
     is_pair = isinstance(sides, (tuple, list)) and len(sides) == 2 and all(type(side) is int for side in sides)
     if not is_pair or not is_input_size(*sides):

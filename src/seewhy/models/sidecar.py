@@ -13,10 +13,13 @@ A model file contains neither the preprocessing nor the class names. The sidecar
 Only `version` is required. `class_names` may be "imagenet"; with a list of names, `class_ids` and `class_synonyms` are
 allowed. `preprocessing` is the name of a module of `keras.applications`, or an object such as {"crop": 0.875,
 "resample": "bicubic", "mean": 127, "std": 128}, which may also contain "resize", "name", "channels_first" and "grey".
+For a model of volumes or videos `input_size` has three numbers, and for one of signals one; `sample_rate` is the number
+of samples in a second of the signals that it takes.
 """
 
 import dataclasses
 import json
+import math
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -26,7 +29,7 @@ from seewhy.errors import ModelError, TargetError, did_you_mean
 from seewhy.models.class_names import ClassNames, imagenet
 from seewhy.models.json_object import read_json_object, shown_json
 from seewhy.models.keras_file import application_functions
-from seewhy.models.preprocessing import MAX_SIDE, Preprocessing, Resample, is_input_size
+from seewhy.models.preprocessing import MAX_AREA, MAX_SIDE, Preprocessing, Resample, is_input_size
 
 VERSION = 1
 SUFFIX = ".json"
@@ -75,9 +78,10 @@ class Sidecar:
     """The content of a sidecar; None stands for a field that is left out."""
 
     class_names: ClassNames | None = None
-    input_size: tuple[int, int] | None = None
+    input_size: tuple[int, ...] | None = None
     preprocessing: PreprocessingConfig | None = None
     layer: str | None = None
+    sample_rate: float | None = None
 
     def updated(self, other: "Sidecar") -> "Sidecar":
         """Return these fields, with those of another sidecar in place of them where it has any."""
@@ -93,6 +97,8 @@ class Sidecar:
             content["preprocessing"] = _preprocessing_as_json(self.preprocessing)
         if self.layer is not None:
             content["layer"] = self.layer
+        if self.sample_rate is not None:
+            content["sample_rate"] = self.sample_rate
         return (json.dumps(content, indent=2, ensure_ascii=False) + "\n").encode()
 
 
@@ -148,6 +154,7 @@ def parse(path: Path, content: Mapping[str, Any]) -> Sidecar:
         input_size=tuple(fields["input_size"]) if "input_size" in fields else None,
         preprocessing=_preprocessing_config(path, fields["preprocessing"]) if "preprocessing" in fields else None,
         layer=fields.get("layer"),
+        sample_rate=float(fields["sample_rate"]) if "sample_rate" in fields else None,
     )
 
 
@@ -176,6 +183,12 @@ def _is_size(value: Any) -> bool:
     return is_pair and is_input_size(value[0], value[1])
 
 
+def _is_any_size(value: Any) -> bool:
+    """Whether a value is the size of an image, or of a signal, a volume or a video: one or three numbers."""
+    is_list = isinstance(value, list) and len(value) in (1, 3) and all(type(side) is int for side in value)
+    return _is_size(value) or (is_list and min(value) >= 1 and math.prod(value) <= MAX_AREA)
+
+
 def _is_text(value: Any) -> bool:
     """Whether a value is text that can be written: JSON can contain halves of characters."""
     try:
@@ -195,10 +208,14 @@ FIELDS = {
     "class_synonyms": _Field(
         lambda value: isinstance(value, list) and all(map(_is_names, value)), "a list of lists of names"
     ),
-    "input_size": _Field(_is_size, f"[height, width], in pixels, each from 1 to {MAX_SIDE:,}"),
+    "input_size": _Field(
+        _is_any_size,
+        f"[height, width], in pixels, each from 1 to {MAX_SIDE:,}; or one number of a signal, or three of a volume",
+    ),
     "preprocessing": _Field(
         lambda value: isinstance(value, (str, dict)), "the name of a module of keras.applications, or an object"
     ),
+    "sample_rate": _Field(lambda value: _is_number(value) and value > 0, "a number above 0, in samples a second"),
     "layer": _Field(lambda value: _is_text(value) and value != "", "a layer's path or name"),
 }
 

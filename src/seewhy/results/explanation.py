@@ -4,10 +4,10 @@ import base64
 import json
 import os
 import sys
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Unpack, get_args
+from typing import TYPE_CHECKING, Unpack
 
 import numpy as np
 from PIL import Image
@@ -17,20 +17,20 @@ from seewhy.errors import OptionError
 from seewhy.images.animation import ANIMATION_SUFFIXES, animation_writer
 from seewhy.images.bounding_boxes import BoundingBox
 from seewhy.images.figure import IMAGE_SUFFIXES as IMAGE_SUFFIXES
-from seewhy.images.figure import VECTOR_SUFFIXES, ColorScale, figure_writer, render
+from seewhy.images.figure import VECTOR_SUFFIXES, figure_writer, render
 from seewhy.images.geometry import Placement
-from seewhy.images.normalization import normalize, normalized_range
 from seewhy.images.overlay import outlined, overlay
-from seewhy.images.style import Normalization, Style, StyleOptions, check_name
+from seewhy.images.style import Style, StyleOptions
 from seewhy.images.writing import image_writer, write_atomically
-from seewhy.models import Prediction
 from seewhy.representation import description, listed, shortened
 from seewhy.results import figures
 from seewhy.results.evidence_boxes import at_least, check_threshold, evidence_boxes
-from seewhy.results.explanation_contents import explanation_arrays, explanation_facts
+from seewhy.results.explained_targets import SHOWN_PREDICTIONS as SHOWN_PREDICTIONS
+from seewhy.results.explained_targets import ExplainedTargets
+from seewhy.results.explanation_contents import explanation_arrays
 from seewhy.results.figures import FigureKind, caption
 from seewhy.results.notebook_image import IMAGE_BYTES, IMAGE_SIDE, MAX_TARGETS, notebook_image
-from seewhy.results.target_result import TargetRef, TargetResult, find_target
+from seewhy.results.target_result import TargetRef
 from seewhy.timing import Phase
 from seewhy.types import BoolArray, FloatArray, ImageArray
 from seewhy.viewer.notebook import inline_html
@@ -41,12 +41,11 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 SUFFIXES = (*IMAGE_SUFFIXES, *ANIMATION_SUFFIXES, ".npz", ".json", ".html")
-SHOWN_PREDICTIONS = 5
 DEFAULT_STYLE = Style()
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Explanation:
+class Explanation(ExplainedTargets):
     """Where one image holds the evidence for each target.
 
     Attributes:
@@ -68,19 +67,7 @@ class Explanation:
     """
 
     image: ImageArray
-    heatmaps: FloatArray
-    targets: tuple[TargetResult, ...]
-    predictions: tuple[Prediction, ...]
-    layer: str
-    method: str
-    title: str
     placement: Placement
-    ids: tuple[str, ...] | None = field(default=None, repr=False)
-    model: str | None = None
-    source: str | None = None
-    peak_quantile: float = 1.0
-    aliases: tuple[tuple[str, ...], ...] = ()
-    method_reason: str = ""
 
     def __repr__(self) -> str:
         height, width = self.placement.image_size
@@ -101,39 +88,10 @@ class Explanation:
         """
         return self.placement.place(self.normalize())
 
-    def normalize(self, normalization: Normalization = "max") -> FloatArray:
-        """Return each heatmap normalized to 0..1 by itself, float32 (T, u, v); negative values become 0.
-
-        Args:
-            normalization: As in `Style`.
-
-        Raises:
-            OptionError: The normalization is unknown.
-        """
-        check_name("normalization", normalization, get_args(Normalization))
-        return normalize(self.heatmaps, self.peak_quantile, normalization)
-
-    def find_target(self, target: TargetRef) -> int:
-        """Return the position of one of `targets`.
-
-        Args:
-            target: Its position; or a name of its class, as all functions with a target take it: "tiger cat".
-
-        Raises:
-            OptionError: There is no such target, or several have that name.
-        """
-        return find_target(target, self.targets, self.aliases)
-
     def normalized_heatmap(self, target: TargetRef = 0, style: Style = DEFAULT_STYLE) -> FloatArray:
         """Return the normalized heatmap of one target at the size of the image, float32 (H, W) in 0..1."""
         position = self.find_target(target)
         return self.placement.place(self.normalize(style.normalization)[position], style.upsampling)
-
-    def color_scale(self, target: TargetRef = 0, style: Style = DEFAULT_STYLE) -> ColorScale | None:
-        """Return the raw values that have the first and the last colour; None for a heatmap without a span."""
-        heatmap = self.heatmaps[self.find_target(target)]
-        low, high = normalized_range(heatmap, self.peak_quantile, style.normalization)
-        return ColorScale(low, high) if high > low else None
 
     def draw(self, target: TargetRef, style: Style) -> ImageArray:
         """Do as `overlay`, with a `Style` instead of options."""
@@ -309,10 +267,6 @@ class Explanation:
             OutputError: The file cannot be written.
         """
         return write_report([self], path)
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return everything but the arrays, ready for JSON, with the most probable predictions."""
-        return explanation_facts(self, self.ids, SHOWN_PREDICTIONS)
 
     def show(self) -> None:
         """Show the explanation in the notebook, or elsewhere in the system's image viewer."""

@@ -40,8 +40,11 @@ class TargetResult(ShortRepr):
     box: tuple[float, float, float, float] | None = None
 
 
-def target_results(heatmaps: Heatmaps, row: int, placement: Placement) -> tuple[TargetResult, ...]:
-    """Return the results of all targets of one image of a batch, whose input lies on the image as a placement says."""
+def target_results(heatmaps: Heatmaps, row: int, placement: Placement | None) -> tuple[TargetResult, ...]:
+    """Return the results of all targets of one image of a batch, whose input lies on the image as a placement says.
+
+    Without a placement, of volumes, signals and videos, targets have no boxes.
+    """
     has_evidence = heatmaps.has_evidence[row]
     return ShortTuple(
         TargetResult(
@@ -50,7 +53,9 @@ def target_results(heatmaps: Heatmaps, row: int, placement: Placement) -> tuple[
             score=float(heatmaps.scores[row, position]),
             probability=_probability(heatmaps, row, position),
             has_evidence=bool(has_evidence[position]),
-            box=None if heatmaps.boxes is None else _on_image(heatmaps.boxes[row, position], placement),
+            box=None
+            if heatmaps.boxes is None or placement is None
+            else _on_image(heatmaps.boxes[row, position], placement),
         )
         for position, index in enumerate(heatmaps.indices[row])
     )

@@ -142,6 +142,11 @@ class Torch(Framework):
     def input_shape(self) -> None:
         """Return None: a module does not declare its input's shape."""
 
+    def spatial_axes(self) -> int | None:
+        """Return the number of axes that the first convolution moves along: a module declares no input shape."""
+        kernels = (layer.kernel_size for layer in self._model.modules() if isinstance(layer, CONVOLUTIONS))
+        return next(map(len, kernels), None)
+
     def check_inputs(self, inputs: InputSpec) -> InputBatch:
         """Return `inputs` as float32 (N, ...); among several inputs, whole numbers and booleans as they are.
 

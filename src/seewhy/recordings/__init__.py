@@ -1,0 +1,1 @@
+"""Volumes, signals and videos: reading them, and placing heatmaps on their grids."""

@@ -1,0 +1,76 @@
+"""The values of a DICOM slice: in the units of its modality, and as the file wants them to be shown (PS3.3 C.11)."""
+
+from typing import Any
+
+import numpy as np
+
+from seewhy.types import FloatArray
+
+
+def stored_values(header: Any) -> FloatArray:
+    """Return the pixels of a slice in the units of its modality, float32 (rows, columns).
+
+    They are the stored values times the rescale slope plus the intercept, or those of the modality LUT.
+    """
+    from pydicom.pixels import apply_modality_lut
+
+    return np.asarray(apply_modality_lut(header.pixel_array, header), dtype=np.float32)
+
+
+def presented(values: FloatArray, header: Any) -> FloatArray:
+    """Return values in the units of the modality as they are to be shown, in 0..1.
+
+    They go through the first VOI LUT of the file, or else through its first window; without either, their own range is
+    0..1. MONOCHROME1 is inverted.
+    """
+    if header.get("VOILUTSequence"):
+        shown = _through_table(values, header)
+    elif (window := _window(header)) is not None:
+        shown = _through_window(values, *window, function=str(header.get("VOILUTFunction") or "LINEAR"))
+    else:
+        low, high = float(values.min()), float(values.max())
+        shown = (values - low) / ((high - low) or 1.0)
+    is_inverted = str(header.get("PhotometricInterpretation", "")) == "MONOCHROME1"
+    return np.asarray(1 - shown if is_inverted else shown, dtype=np.float32)
+
+
+def shown_window(header: Any) -> tuple[float, float] | None:
+    """Return the values that the first window of a file shows black and white; None without a window that has width."""
+    window = _window(header)
+    if window is None:
+        return None
+    centre, width = window
+    if str(header.get("VOILUTFunction") or "LINEAR") == "LINEAR":
+        low, high = centre - 0.5 - (width - 1) / 2, centre - 0.5 + (width - 1) / 2
+    else:
+        low, high = centre - width / 2, centre + width / 2
+    return (low, high) if high > low else None
+
+
+def _window(header: Any) -> tuple[float, float] | None:
+    """Return the centre and the width of the first window."""
+    pair = [header.get(name) for name in ("WindowCenter", "WindowWidth")]
+    if any(value is None or value == "" for value in pair):
+        return None
+    centre, width = (float(value[0]) if hasattr(value, "__len__") else float(value) for value in pair)
+    return centre, width
+
+
+def _through_window(values: FloatArray, centre: float, width: float, *, function: str) -> FloatArray:
+    """Return values through a window, in 0..1, by PS3.3 C.11.2.1.2 and C.11.2.1.3."""
+    if function == "SIGMOID":
+        return np.asarray(1 / (1 + np.exp(-4 * (values - centre) / width)), dtype=np.float32)
+    if function == "LINEAR":
+        centre, width = centre - 0.5, width - 1
+    if width <= 0:
+        return np.asarray(values > centre, dtype=np.float32)
+    return np.asarray(np.clip((values - centre) / width + 0.5, 0, 1), dtype=np.float32)
+
+
+def _through_table(values: FloatArray, header: Any) -> FloatArray:
+    """Return values through the first VOI LUT, in 0..1 of the range of its entries."""
+    from pydicom.pixels import apply_voi
+
+    bits = int(header.VOILUTSequence[0].LUTDescriptor[2])
+    table = apply_voi(np.rint(values).astype(np.int64), header)
+    return np.asarray(table / (2**bits - 1), dtype=np.float32)

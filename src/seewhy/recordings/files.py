@@ -1,0 +1,54 @@
+"""Opening files of recordings: regular files of limited size, with errors in words."""
+
+import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+from seewhy.errors import ImageNotFoundError, RecordingError
+from seewhy.regular_files import FileTooLargeError, open_regular_file
+
+UNKNOWN_SIZE = (0, 0xFFFFFFFF)
+"""What programs write into a RIFF file whose size they do not know yet."""
+
+
+@contextmanager
+def open_recording(path: Path, max_bytes: int) -> Iterator[BinaryIO]:
+    """Open a file for reading, and close it.
+
+    Raises:
+        ImageNotFoundError: There is no file at the path.
+        RecordingError: It is a folder or a device, has more than `max_bytes` bytes, or cannot be read.
+    """
+    try:
+        with open_regular_file(path, max_bytes) as file:
+            yield file
+    except FileNotFoundError as error:
+        raise ImageNotFoundError(f"There is no file at {path}.") from error
+    except FileTooLargeError as error:
+        raise RecordingError(f"{path} is not read: {error}.") from error
+    except (OSError, ValueError) as error:  # ValueError: the path contains a null character
+        raise RecordingError(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}.") from error
+
+
+def check_riff(path: Path, file: BinaryIO) -> None:
+    """Raise RecordingError for a file of the format RIFF, as WAV and WebP, that is shorter than it says.
+
+    What decodes such files would give what is there.
+    """
+    start = file.read(8)
+    size = file.seek(0, 2)
+    file.seek(0)
+    if start[:4] != b"RIFF" or len(start) < 8:
+        return
+    (announced,) = struct.unpack("<I", start[4:])
+    if announced not in UNKNOWN_SIZE and announced + 8 > size:
+        raise truncated(path, size, announced + 8)
+
+
+def truncated(path: Path, bytes_there: int, expected: int) -> RecordingError:
+    """Return the error for a file that ends before its content does."""
+    return RecordingError(
+        f"{path} is truncated: its header announces {expected:,} bytes, and there are {bytes_there:,}. Copy it again."
+    )

@@ -1,0 +1,121 @@
+"""DICOM: slices in their order, values in the units of the modality, windows, and folders that are no one volume."""
+
+import numpy as np
+import pytest
+from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.sequence import Sequence
+from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, generate_uid
+
+import seewhy
+from seewhy.errors import RecordingError
+from seewhy.recordings.slices import slice_image
+
+STORED = np.arange(12, dtype=np.uint16).reshape(3, 4)
+
+
+def write(path, position=(-20.0, 30, 5), uid="1.2.3", pixels=STORED, **elements):
+    """Write a slice of 3 x 4 pixels, of 1.5 mm between rows and 2 mm between columns."""
+    slice_ = Dataset()
+    slice_.file_meta = FileMetaDataset()
+    slice_.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    slice_.file_meta.MediaStorageSOPClassUID = slice_.SOPClassUID = CTImageStorage
+    slice_.file_meta.MediaStorageSOPInstanceUID = slice_.SOPInstanceUID = generate_uid()
+    slice_.SeriesInstanceUID, slice_.Rows, slice_.Columns, slice_.PixelSpacing = uid, 3, 4, [1.5, 2.0]
+    slice_.ImagePositionPatient, slice_.ImageOrientationPatient = list(position), [1, 0, 0, 0, 1, 0]
+    slice_.SamplesPerPixel, slice_.PhotometricInterpretation, slice_.PixelRepresentation = 1, "MONOCHROME2", 0
+    slice_.BitsAllocated, slice_.BitsStored, slice_.HighBit = 16, 12, 11
+    slice_.PixelData = pixels.tobytes()
+    for name, value in elements.items():
+        if value is None:
+            del slice_[name]
+        else:
+            setattr(slice_, name, value)
+    path.parent.mkdir(exist_ok=True)
+    slice_.save_as(path, enforce_file_format=True)
+    return path
+
+
+def test_slices_are_sorted_by_their_place_and_in_the_units_of_the_modality(tmp_path):
+    for number, height in enumerate((10.0, 2.5, 5.0, 7.5)):  # neither the names nor the instances are in order
+        pixels = np.full((3, 4), 100 * number, np.uint16)
+        scaling = {"RescaleSlope": 2, "RescaleIntercept": -1024, "InstanceNumber": number}
+        write(tmp_path / "scan" / f"{number}.dcm", (-20, 30, height), pixels=pixels, **scaling)
+    (tmp_path / "scan" / "notes.txt").write_text("no slice")
+    volume = seewhy.read_volume(tmp_path / "scan")
+    np.testing.assert_array_equal(volume.values[:, 0, 0], [-824, -624, -424, -1024])
+    assert (volume.values.shape, volume.spacing) == ((4, 3, 4), (2.5, 1.5, 2))
+    # The first pixel of the lowest slice, and the last one of the highest; x grows to the left in DICOM, not here.
+    first, last = (volume.affine @ [*position, 1] for position in ((0, 0, 0), (3, 2, 3)))
+    np.testing.assert_allclose(first, [20, -30, 2.5, 1])
+    np.testing.assert_allclose(last, [20 - 3 * 2, -30 - 2 * 1.5, 10, 1])
+
+
+@pytest.mark.parametrize(
+    ("function", "expected", "shown"),
+    [
+        # PS3.3 C.11.2.1.2.1 and C.11.2.1.3, of the values 0, 6 and 11, of a window of width 9 around 6.
+        ("LINEAR", [0, (6 - 5.5) / 8 + 0.5, 1], (1.5, 9.5)),
+        ("LINEAR_EXACT", [0, (6 - 6) / 9 + 0.5, 1], (1.5, 10.5)),
+        ("SIGMOID", [1 / (1 + np.exp(24 / 9)), 0.5, 1 / (1 + np.exp(-20 / 9))], (1.5, 10.5)),
+    ],
+)
+def test_values_through_the_window(tmp_path, function, expected, shown):
+    path = write(tmp_path / "slice.dcm", WindowCenter=6, WindowWidth=9, VOILUTFunction=function)
+    values = seewhy.read_volume(path, voi=True).values[0]
+    np.testing.assert_allclose([values[0, 0], values[1, 2], values[2, 3]], expected, rtol=1e-6)
+    plain = seewhy.read_volume(path)
+    np.testing.assert_array_equal(plain.values[0], STORED)
+    assert plain.window == shown
+
+
+def test_monochrome1_is_inverted(tmp_path):
+    window = {"WindowCenter": 6, "WindowWidth": 9, "VOILUTFunction": "LINEAR_EXACT"}
+    path = write(tmp_path / "slice.dcm", PhotometricInterpretation="MONOCHROME1", **window)
+    np.testing.assert_allclose(seewhy.read_volume(path, voi=True).values[0, [0, 1, 2], [0, 3, 3]], [1, 7 / 18, 0])
+    plain = seewhy.read_volume(path)  # in the units of the modality; only what is drawn is inverted
+    np.testing.assert_array_equal(plain.values[0], STORED)
+    drawn = [slice_image(volume, 0, 0)[0, 0, 0] for volume in (plain, seewhy.read_volume(path, voi=True))]
+    assert drawn == [255, 255]
+
+
+def test_values_through_a_voi_lut(tmp_path):
+    lut = Dataset()
+    lut.LUTDescriptor = [12, 0, 8]
+    lut.add_new("LUTData", "US", [255, *range(0, 220, 20)])
+    path = write(tmp_path / "slice.dcm", VOILUTSequence=Sequence([lut]))
+    np.testing.assert_allclose(seewhy.read_volume(path, voi=True).values[0, 0], [1, 0, 20 / 255, 40 / 255])
+
+
+def folders(tmp_path):
+    """Yield folders that are no one volume, each with what is said of it."""
+    for number in range(5):
+        place = (0, 0, 2.0 * number)
+        write(tmp_path / "two" / f"{number}.dcm", place, uid=f"1.{number % 2}", SeriesDescription=f"of {number % 2}")
+        if number != 2:
+            write(tmp_path / "gap" / f"{number}.dcm", place)
+        write(tmp_path / "twice" / f"{number}.dcm", (0, 0, min(number, 3)))
+        write(tmp_path / "tilted" / f"{number}.dcm", place, ImageOrientationPatient=[1, 0, 0, 0, 0.8, 0.1 * number])
+        write(tmp_path / "placeless" / f"{number}.dcm", place, ImagePositionPatient=None)
+        write(tmp_path / "sizes" / f"{number}.dcm", place, Rows=3 - number % 2)
+    yield "two", r"contains 2 series: of 0 \(3 slices, 0.dcm and on, 1.0\); of 1 \(2 slices, 1.dcm and on, 1.1\)"
+    yield "gap", "uneven distances, from 2 to 4 mm; the largest gap is between 1.dcm and 3.dcm"
+    yield "twice", "lie at the same place: 3.dcm and 4.dcm"
+    yield "tilted", "are not parallel"
+    yield "placeless", "Not every slice .* says where it lies"
+    yield "sizes", r"have different sizes: \[\(2, 4\), \(3, 4\)\]"
+    whole = write(tmp_path / "cut" / "0.dcm").read_bytes()
+    (tmp_path / "cut" / "0.dcm").write_bytes(whole[:-10])
+    yield "cut", "0.dcm is damaged, or of a kind that is not read"
+    write(tmp_path / "colour" / "0.dcm", SamplesPerPixel=3)
+    yield "colour", r"has 1 frame\(s\) and 3 value\(s\) per pixel"
+    write(tmp_path / "huge" / "0.dcm", Rows=65535, Columns=65535)
+    yield "huge", "1 x 65535 x 65535 voxels, .* is too large"
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "0.dcm").write_bytes(b"no DICOM file")
+    yield "other", "0.dcm is not a DICOM file"
+
+
+def test_folders_that_are_no_one_volume(tmp_path):
+    for name, message in folders(tmp_path):
+        with pytest.raises(RecordingError, match=message):
+            seewhy.read_volume(tmp_path / name)

@@ -1,0 +1,183 @@
+"""Reading files: values computed by hand, and files that are damaged, truncated or something else."""
+
+import gzip
+import struct
+
+import nibabel
+import numpy as np
+import pytest
+import soundfile
+from PIL import Image
+
+import seewhy
+from seewhy.errors import ImageNotFoundError, MissingExtraError, RecordingError
+from seewhy.recordings import find_reader, recording
+
+AFFINE = np.array([[-2, 0, 0, 90], [0, 2.5, 0, -126], [0, 0, 4, -72], [0, 0, 0, 1.0]])
+VALUES = np.arange(60, dtype=np.int16).reshape(3, 4, 5)
+FRAMES = np.random.default_rng(0).integers(0, 256, (4, 6, 8, 3), dtype=np.uint8)
+
+
+def nifti(path, values=VALUES, affine=AFFINE, units="mm", slope=1.0, kind=nibabel.Nifti1Image):
+    image = kind(values, affine)
+    image.header.set_xyzt_units(units)
+    image.header.set_slope_inter(slope, 10.0 if slope != 1 else 0.0)
+    nibabel.save(image, path)
+    return path
+
+
+@pytest.mark.parametrize("kind", [nibabel.Nifti1Image, nibabel.Nifti2Image])
+@pytest.mark.parametrize("suffix", [".nii", ".nii.gz"])
+def test_a_nifti_file_is_read_as_nibabel_reads_it(tmp_path, suffix, kind):
+    path = nifti(tmp_path / f"scan{suffix}", kind=kind)
+    volume, other = seewhy.read_volume(path), nibabel.load(path)
+    np.testing.assert_array_equal(volume.values, other.get_fdata())
+    np.testing.assert_array_equal(volume.affine, other.affine)
+    assert (volume.spacing, volume.source) == ((2, 2.5, 4), str(path))
+
+
+def test_values_are_scaled_and_units_are_mm(tmp_path):
+    path = nifti(tmp_path / "scan.nii", affine=np.diag([0.002, 0.0025, 0.004, 1]), units="meter", slope=0.5)
+    content = bytearray(path.read_bytes())
+    content[352:] = VALUES.tobytes(order="F")  # nibabel divides what it writes by the slope
+    content[112:120] = struct.pack("<ff", 0.5, 10)
+    path.write_bytes(content)
+    volume = seewhy.read_volume(path)
+    assert volume.values[2, 3, 4] == 59 * 0.5 + 10
+    np.testing.assert_allclose(volume.spacing, (2, 2.5, 4), rtol=1e-6)
+
+
+def test_a_nifti_file_that_does_not_say_where_it_lies_has_its_spacing(tmp_path):
+    image = nibabel.Nifti1Image(VALUES[..., None], None)
+    image.header.set_zooms((2, 2.5, 4, 1))
+    nibabel.save(image, tmp_path / "scan.nii")
+    volume = seewhy.read_volume(tmp_path / "scan.nii")
+    assert (volume.affine, volume.spacing, volume.values.shape) == (None, (2, 2.5, 4), (3, 4, 5))
+
+
+def test_a_fourth_axis_holds_channels(tmp_path):
+    values = np.stack([VALUES, VALUES + 100], axis=-1)
+    volume = seewhy.read_volume(nifti(tmp_path / "scan.nii.gz", values))
+    np.testing.assert_array_equal(volume.samples, values)
+
+
+def damaged_files(folder):
+    """Yield files that cannot be read, each with what is said of it."""
+    whole = nifti(folder / "whole.nii").read_bytes()
+    pressed, huge = gzip.compress(whole), bytearray(whole)
+    huge[40:48] = struct.pack("<hhhh", 3, 32767, 32767, 32767)
+    complex_values = nifti(folder / "complex.nii", VALUES.astype(np.complex64)).read_bytes()
+    flat = nifti(folder / "flat.nii", VALUES[0]).read_bytes()
+    singular = bytearray(whole)
+    singular[280:328] = struct.pack("<12f", *([0.0] * 12))
+    yield "cut.nii", whole[:400], "is truncated: its header announces 472 bytes, and there are 400"
+    yield "cut.nii.gz", pressed[: len(pressed) // 2], "is truncated or damaged"
+    yield "short.nii", whole[:100], "or its header is truncated"
+    yield "other.nii.gz", b"no NIfTI file at all", "is not a NIfTI file in one piece"
+    yield "huge.nii", bytes(huge), "32767 x 32767 x 32767 voxels, .* is too large"
+    yield "complex.nii", complex_values, "values of the type complex64"
+    yield "flat.nii", flat, r"has the shape \(4, 5\); expected three axes"
+    yield "singular.nii", bytes(singular), "expected an invertible matrix"
+    np.save(folder / "good.npy", VALUES)
+    array = (folder / "good.npy").read_bytes()
+    yield "cut.npy", array[:150], "is truncated: its header announces 120 bytes, and there are 22"
+    yield "other.npy", b"\x93NUMPY\x09\x00" + array[8:], r"has the version \(9, 0\)"
+    yield "header.npy", array[:10] + b"x" * 118, "or its header is damaged"
+    yield "huge.npy", array.replace(b"(3, 4, 5), }", b"(9999999, 400, 9)}"), "values; the limit is 200,000,000"
+    np.save(folder / "objects.npy", np.array([{}, 1], dtype=object), allow_pickle=True)
+    yield "objects.npy", (folder / "objects.npy").read_bytes(), r"shape \(2,\) and type object; expected numbers"
+    soundfile.write(folder / "good.wav", np.zeros(400, np.float32), 8000)
+    yield "cut.wav", (folder / "good.wav").read_bytes()[:300], "is truncated: its header announces 844 bytes"
+    yield "other.wav", b"no sound at all", "is not a sound file, or is damaged"
+
+
+def test_damaged_files_are_errors_in_words(tmp_path):
+    for name, content, message in damaged_files(tmp_path):
+        (tmp_path / name).write_bytes(content)
+        with pytest.raises(RecordingError, match=message) as raised:
+            find_reader.read_recording(tmp_path / name, None)
+        assert name in str(raised.value) or "affine" in message or "matrix" in message or "large" in message
+
+
+def test_what_is_not_there_or_no_file(tmp_path):
+    with pytest.raises(ImageNotFoundError, match=r"There is no file at .*scan.nii"):
+        seewhy.read_volume(tmp_path / "scan.nii")
+    with pytest.raises(
+        RecordingError, match=r"note.txt has no suffix of a volume, a signal or a video; known: .nii.gz"
+    ):
+        seewhy.read_volume(tmp_path / "note.txt")
+    np.save(tmp_path / "signal.npy", np.zeros(5))
+    with pytest.raises(RecordingError, match=r"signal.npy is a signal; expected a volume"):
+        seewhy.read_volume(tmp_path / "signal.npy")
+
+
+def test_a_compressed_file_is_not_decompressed_beyond_what_it_announces(tmp_path, monkeypatch):
+    """A small file may decompress to any size: no more is read than the header announces."""
+    content = nifti(tmp_path / "whole.nii").read_bytes()
+    bomb = tmp_path / "bomb.nii.gz"
+    bomb.write_bytes(gzip.compress(content + bytes(30_000_000), 1))
+    read = []
+    original = gzip.GzipFile.read
+    monkeypatch.setattr(gzip.GzipFile, "read", lambda file, size=-1: read.append(original(file, size)) or read[-1])
+    assert seewhy.read_volume(bomb).values[2, 3, 4] == 59
+    assert sum(map(len, read)) < 10_000
+
+
+@pytest.mark.parametrize(
+    ("values", "kind", "space"),
+    [
+        (np.zeros(7), seewhy.Signal, (7,)),
+        (np.zeros((7, 2)), seewhy.Signal, (7,)),
+        (np.zeros((3, 4, 5), bool), seewhy.Volume, (3, 4, 5)),
+        (np.zeros((3, 4, 5, 3), np.float32), seewhy.Volume, (3, 4, 5)),
+        (np.asfortranarray(FRAMES), seewhy.Video, (4, 6, 8)),
+    ],
+)
+def test_arrays_are_told_apart_by_their_axes(tmp_path, values, kind, space):
+    np.save(tmp_path / "data.npy", values)
+    found = find_reader.read_recording(tmp_path / "data.npy", None)
+    assert (type(found), found.space) == (kind, space)
+    np.testing.assert_array_equal(found.samples.reshape(values.shape), values)
+
+
+def test_a_sound_has_its_rate_and_channels(tmp_path):
+    stereo = np.array([[0.5, -0.5], [0.25, 0]], np.float32)
+    soundfile.write(tmp_path / "sound.wav", stereo, 8000, subtype="FLOAT")
+    signal = seewhy.read_signal(tmp_path / "sound.wav")
+    np.testing.assert_array_equal(signal.values, stereo)
+    assert (signal.rate, signal.times.tolist()) == (8000, [0, 1 / 8000])
+
+
+@pytest.mark.parametrize("suffix", ["gif", "webp"])
+def test_an_animation_is_a_video_for_a_model_that_takes_videos(tmp_path, suffix):
+    path = tmp_path / f"video.{suffix}"
+    grey = [Image.fromarray(np.full((6, 8, 3), 60 * shade, np.uint8)) for shade in range(4)]
+    grey[0].save(path, save_all=True, append_images=grey[1:], duration=80, lossless=True)
+    video = seewhy.read_video(path)
+    assert (video.space, video.fps) == ((4, 6, 8), 12.5)
+    np.testing.assert_array_equal(video.frames[:, 3, 3, 0], [0, 60, 120, 180])
+    assert [find_reader.is_recording(path, axes) for axes in (None, 2, 3)] == [False, False, True]
+    (tmp_path / f"cut.{suffix}").write_bytes(path.read_bytes()[:-8])
+    with pytest.raises(RecordingError, match=f"cut.{suffix} is truncated"):
+        seewhy.read_video(tmp_path / f"cut.{suffix}")
+
+
+def test_an_animation_with_too_many_pixels_is_not_decoded(tmp_path, monkeypatch):
+    frames = [Image.fromarray(frame) for frame in FRAMES]
+    frames[0].save(tmp_path / "video.gif", save_all=True, append_images=frames[1:])
+    monkeypatch.setattr(recording, "MAX_VALUES", 500)
+    monkeypatch.setattr(Image.Image, "convert", lambda *_: pytest.fail("a frame was decoded"))
+    with pytest.raises(RecordingError, match=r"4 x 6 x 8 frames x pixels, 3 channel\(s\), is too large"):
+        seewhy.read_video(tmp_path / "video.gif")
+
+
+@pytest.mark.parametrize(
+    ("package", "name", "extra"),
+    [("nibabel", "scan.nii", "volumes"), ("pydicom", "scan.dcm", "volumes"), ("soundfile", "sound.wav", "signals")],
+)
+def test_the_error_for_a_missing_package_says_how_to_install_it(monkeypatch, package, name, extra):
+    monkeypatch.setattr("importlib.util.find_spec", lambda wanted: None if wanted == package else object())
+    with pytest.raises(
+        MissingExtraError, match=rf"{package} is not installed. Install it with: pip install .*\[{extra}\]"
+    ):
+        find_reader.read_recording(name, None)
