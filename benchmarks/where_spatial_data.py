@@ -1,8 +1,8 @@
 """Inputs for the where-test of other models than classifiers of images, and where the evidence lies in them.
 
-An input is noise with objects of different classes, each in a window of its own: shapes in an image or a volume, waves
-in a signal, movements and flashing shapes in a video. Brightness says nothing, as it is random. In training an input
-has none to all of the classes.
+An input is noise with objects of different classes, each in a window of its own: shapes in an image, stripes in a
+volume, waves in a signal, movements and flashing shapes in a video. Brightness says nothing, as it is random. In
+training an input has none to all of the classes.
 """
 
 from collections.abc import Callable
@@ -62,6 +62,14 @@ def shape(kind: int, window: tuple[int, ...]) -> Array:
     return inside.astype(np.float32)
 
 
+def stripes(kind: int, window: tuple[int, ...]) -> Array:
+    """Return stripes across one of the axes of the window, in a ball."""
+    values = np.cos(np.pi / 2 * np.arange(window[kind])).reshape(
+        [-1 if axis == kind else 1 for axis in range(len(window))]
+    )
+    return (values * shape(0, window)).astype(np.float32)
+
+
 def wave(kind: int, window: tuple[int, ...]) -> Array:
     """Return a slow wave, a fast wave, or a pulse that falls slowly."""
     (size,) = window
@@ -90,8 +98,8 @@ def flash(kind: int, window: tuple[int, ...]) -> Array:
 
 
 SPACES = {
-    "image": Space((64, 64), (15, 15), shape),
-    "volume": Space((24, 24, 24), (10, 10, 10), shape),
+    "image": Space((48, 48), (13, 13), shape),
+    "volume": Space((24, 24, 24), (10, 10, 10), stripes),
     "signal": Space((256,), (48,), wave),
     "movements": Space((12, 32, 32), (6, 12, 12), movement),
     "flashes": Space((12, 32, 32), (4, 11, 11), flash),

@@ -17,24 +17,26 @@ MEANS = {1: layers.GlobalAveragePooling1D, 3: layers.GlobalAveragePooling3D}
 Size = int | tuple[int, ...]
 
 
-def block(x: Any, axes: int, width: int) -> Any:
+def block(x: Any, axes: int, width: int, kernel: int = 3) -> Any:
     """Apply a convolution, batch normalization and ReLU."""
-    x = CONVOLUTIONS[axes](width, 3, padding="same")(x)
+    x = CONVOLUTIONS[axes](width, kernel, padding="same")(x)
     return layers.ReLU()(layers.BatchNormalization(epsilon=EPSILON)(x))
 
 
-def pooled(x: Any, axes: int, widths: tuple[int, ...], pool: Size) -> Any:
+def pooled(x: Any, axes: int, widths: tuple[int, ...], pools: tuple[Size, ...]) -> Any:
     """Return the logits of convolutions, the mean of all positions, and a dense layer."""
     for level, width in enumerate(widths):
-        x = block(POOLINGS[axes](pool)(x) if level else x, axes, width)
+        x = block(x, axes, width, kernel=1 if level == len(widths) - 1 else 3)
+        for pool in pools[level : level + 1]:
+            x = POOLINGS[axes](pool)(x)
     return layers.Dense(CLASSES, name="head")(MEANS[axes]()(x))
 
 
 def by_frame(x: Any) -> Any:
     """Return the logits of a convolutional model of each frame, (N, frames, h, w, K)."""
-    for level, width in enumerate((12, 24, 32)):
-        x = layers.TimeDistributed(layers.MaxPooling2D())(x) if level else x
-        x = layers.TimeDistributed(layers.Conv2D(width, 3, padding="same"))(x)
+    for level, width in enumerate((12, 16, 24)):
+        x = layers.TimeDistributed(layers.MaxPooling2D())(x) if level == 1 else x
+        x = layers.TimeDistributed(layers.Conv2D(width, 1 if level == 2 else 3, padding="same"))(x)
         x = layers.ReLU()(layers.TimeDistributed(layers.BatchNormalization(epsilon=EPSILON))(x))
     x = layers.TimeDistributed(layers.GlobalAveragePooling2D())(x)
     return layers.Dense(CLASSES, name="head")(layers.GlobalAveragePooling1D()(x))
@@ -53,9 +55,9 @@ def unet(x: Any) -> Any:
 
 MODELS: dict[str, Callable[[Any], Any]] = {
     "unet": unet,
-    "cnn-3d": lambda x: pooled(x, 3, (12, 24, 32), 2),
-    "cnn-1d": lambda x: pooled(x, 1, (8, 16, 32, 32), 2),
-    "video-3d": lambda x: pooled(x, 3, (12, 24, 32), (1, 2, 2)),
+    "cnn-3d": lambda x: pooled(x, 3, (12, 16, 24), (2,)),
+    "cnn-1d": lambda x: pooled(x, 1, (8, 16, 32, 32), (2, 2, 2)),
+    "video-3d": lambda x: pooled(x, 3, (12, 16, 24), ((1, 2, 2),)),
     "video-frames": by_frame,
 }
 

@@ -13,7 +13,7 @@ from torch.nn import functional
 BATCH = 32
 LEARNING_RATE = 4e-3
 CHECK_EVERY = 20
-ENOUGH = {"unet": 0.8}
+ENOUGH = {"unet": 0.8, "video-3d": 0.99, "video-frames": 0.99}
 """The agreement with which training ends: of predicted and true pixels of the shapes, by default of all answers."""
 
 CONVOLUTIONS = {1: nn.Conv1d, 2: nn.Conv2d, 3: nn.Conv3d}
@@ -24,23 +24,31 @@ POOLINGS = {1: nn.MaxPool1d, 2: nn.MaxPool2d, 3: nn.MaxPool3d}
 Size = int | tuple[int, ...]
 
 
-def block(axes: int, given: int, made: int) -> nn.Sequential:
+def block(axes: int, given: int, made: int, kernel: int = 3) -> nn.Sequential:
     """Return a convolution, batch normalization and ReLU."""
-    return nn.Sequential(CONVOLUTIONS[axes](given, made, 3, padding=1), NORMS[axes](made, momentum=0.3), nn.ReLU())
+    return nn.Sequential(
+        CONVOLUTIONS[axes](given, made, kernel, padding=kernel // 2), NORMS[axes](made, momentum=0.3), nn.ReLU()
+    )
 
 
-def pooling_blocks(axes: int, widths: tuple[int, ...], pool: Size) -> nn.Sequential:
-    """Return blocks with pooling between them."""
-    blocks = [block(axes, *pair) for pair in pairwise(widths)]
-    return nn.Sequential(blocks[0], *(part for each in blocks[1:] for part in (POOLINGS[axes](pool), each)))
+def pooling_blocks(axes: int, widths: tuple[int, ...], pools: tuple[Size, ...]) -> nn.Sequential:
+    """Return blocks of these widths, the first ones followed by pooling, the last one with a kernel of one position.
+
+    So what a position sees is no larger than the objects are.
+    """
+    parts: list[nn.Module] = []
+    for level, pair in enumerate(pairwise(widths)):
+        parts.append(block(axes, *pair, kernel=1 if level == len(widths) - 2 else 3))
+        parts += [POOLINGS[axes](pool) for pool in pools[level : level + 1]]
+    return nn.Sequential(*parts)
 
 
 class Pooled(nn.Module):
     """Convolutions, the mean of all positions, and a linear layer."""
 
-    def __init__(self, axes: int, widths: tuple[int, ...], pool: Size) -> None:
+    def __init__(self, axes: int, widths: tuple[int, ...], pools: tuple[Size, ...]) -> None:
         super().__init__()
-        self.blocks, self.head = pooling_blocks(axes, widths, pool), nn.Linear(widths[-1], CLASSES)
+        self.blocks, self.head = pooling_blocks(axes, widths, pools), nn.Linear(widths[-1], CLASSES)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return self.head(self.blocks(x).flatten(2).mean(dim=2))
@@ -51,7 +59,7 @@ class Frames(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.blocks, self.head = pooling_blocks(2, (1, 12, 24, 32), 2), nn.Linear(32, CLASSES)
+        self.blocks, self.head = pooling_blocks(2, (1, 12, 16, 24), (2,)), nn.Linear(24, CLASSES)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         images, frames = x.shape[0], x.shape[2]
@@ -80,9 +88,9 @@ class UNet(nn.Module):
 
 MODELS: dict[str, Callable[[], nn.Module]] = {
     "unet": UNet,
-    "cnn-3d": lambda: Pooled(3, (1, 12, 24, 32), 2),
-    "cnn-1d": lambda: Pooled(1, (1, 8, 16, 32, 32), 2),
-    "video-3d": lambda: Pooled(3, (1, 12, 24, 32), (1, 2, 2)),
+    "cnn-3d": lambda: Pooled(3, (1, 12, 16, 24), (2,)),
+    "cnn-1d": lambda: Pooled(1, (1, 8, 16, 32, 32), (2, 2, 2)),
+    "video-3d": lambda: Pooled(3, (1, 12, 16, 24), ((1, 2, 2),)),
     "video-frames": Frames,
 }
 
