@@ -13,7 +13,7 @@ from torch.nn import functional
 BATCH = 32
 LEARNING_RATE = 4e-3
 CHECK_EVERY = 20
-ENOUGH = {"unet": 0.8, "video-3d": 0.99, "video-frames": 0.99}
+ENOUGH = {"unet": 0.8, "cnn-3d": 0.99, "video-3d": 0.99, "video-frames": 0.99}
 """The agreement with which training ends: of predicted and true pixels of the shapes, by default of all answers."""
 
 CONVOLUTIONS = {1: nn.Conv1d, 2: nn.Conv2d, 3: nn.Conv3d}
