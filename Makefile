@@ -20,9 +20,11 @@ ZOO := .venv-zoo
 # files are explained.
 BOUNDED_PEERS := xplique tensorflow-probability tf-keras quantus rapidocr-onnxruntime
 
+CHECK_DIST = $(BIN)/twine check --strict dist/* && $(BIN)/check-wheel-contents dist/*.whl
+
 .DEFAULT_GOAL := help
 .PHONY: help setup demo browser-runtime test test-all test-slow test-ray test-keras test-elsewhere oracle lint docs bench bench-runtimes zoo \
-	zoo-sample wheel clean
+	zoo-sample wheel dist notebooks clean
 
 help:  ## show this list
 	@sed -n 's/^\([a-z-]*\):.*##/\1\t/p' Makefile | expand -t 16
@@ -82,7 +84,7 @@ $(ZOO)/.zoo: $(VENV)/.development constraints-zoo.txt | $(ZOO)/bin/python
 test: lint  ## lint, types, import rules; tests of Keras on TensorFlow and of native PyTorch; ten minutes
 	$(PYTEST) -m "not slow"
 
-test-all: test test-slow test-ray test-keras test-elsewhere oracle docs wheel  ## everything, also Keras on JAX and PyTorch, peers, docs and wheel
+test-all: test test-slow test-ray test-keras test-elsewhere oracle docs notebooks wheel  ## everything, also Keras on JAX and PyTorch, peers, docs and wheel
 
 test-slow: $(VENV)/.development  ## tests marked slow; each mark gives its reason
 	$(PYTEST) -m slow
@@ -137,9 +139,23 @@ zoo-sample: $(ZOO)/.zoo  ## the same with a few small models, without the page; 
 	$(ZOO)/bin/python -m benchmarks.zoo.exported & exported=$$!; sample=0; \
 		$(ZOO)/bin/python -m benchmarks.zoo --sample || sample=1; wait $$exported && exit $$sample
 
-wheel: | $(BIN)/python  ## build dist/*.whl
+$(VENV)/.release: $(VENV)/.development
+	@$(PIP) --group release
+	@touch $@
+
+wheel: $(VENV)/.release  ## build dist/*.whl, and check it
 	@rm -rf dist
 	@SEEWHY_BROWSER_RUNTIME=required $(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps $(PIP_ARGS) --wheel-dir dist .
+	$(CHECK_DIST)
+
+dist: $(VENV)/.release  ## build the sdist, and the wheel from it, as they are published; check both
+	@rm -rf dist
+	SEEWHY_BROWSER_RUNTIME=required $(BIN)/python -m build --outdir dist
+	$(CHECK_DIST)
+
+notebooks: $(VENV)/.development  ## run the notebooks of examples/notebooks
+	@$(PIP) --group notebooks
+	$(ONE_THREAD) $(BIN)/python docs_build/run_notebooks.py
 
 clean:  ## remove everything that was made
 	rm -rf $(VENV) $(PEERS) $(ZOO) benchmarks/results dist site docs/images .tutorials demo explanations

@@ -93,7 +93,7 @@ def test_missing_images_as_json(run):
         ("explain a.png --class-names none.txt", 2, "There is no file none.txt with the class names"),
         ("explain a.png --class-names file", 2, "file does not contain class names: it is empty"),
         ("explain a.png --input-size 0", 2, "input_size is 0; expected"),
-        ("explain a.png --input-size 2x3x4", 2, "--input-size is '2x3x4'; expected a side"),
+        ("explain a.png --input-size 2x3x4x5", 2, "--input-size is '2x3x4x5'; expected a side"),
         ("explain a.png --preprocessing imagenett", 2, "Unknown preprocessing 'imagenett'. Did you mean 'imagenet'"),
         ("explain a.png --weights none.h5", 2, "Unknown weights 'none.h5'"),
         ("inspect a.png --channels x", 2, "--channels is 'x'; expected channel numbers"),

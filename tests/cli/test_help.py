@@ -10,7 +10,7 @@ import pytest
 from seewhy.cli.app import app
 
 COMMANDS = ([], ["explain"], ["inspect"], ["layers"], ["export"], ["models"], ["methods"], ["serve"], ["site"],
-            ["errors"], ["batch"], ["convert"], ["evaluate"], ["metrics"],
+            ["errors"], ["batch"], ["convert"], ["evaluate"], ["metrics"], ["doctor"],
             ["train"], ["train", "digits"], ["train", "transfer"])  # fmt: skip
 
 

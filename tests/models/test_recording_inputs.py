@@ -69,6 +69,9 @@ def test_frames_at_equal_distances_are_taken_of_a_video():
         inputs = recording_inputs(seewhy.Classifier(takes(4, 6, 8, 3)), VIDEO)
     np.testing.assert_array_equal(inputs.values[0], VIDEO.frames[[1, 3, 6, 8]])
     assert inputs.placement.extents[0] == (0, 10)
+    cropped = seewhy.Classifier(takes(4, 5, 5, 3), preprocess=seewhy.Preprocessing((5, 5), crop=1.0))
+    with pytest.warns(SeewhyWarning, match="takes 4: as many are taken"):
+        assert recording_inputs(cropped, VIDEO).values.shape == (1, 4, 5, 5, 3)
 
 
 def test_a_preprocessing_of_images_is_that_of_the_frames():
@@ -109,4 +112,6 @@ def test_the_sidecar_holds_the_rate_and_a_size_of_three_numbers(tmp_path):
     classifier = seewhy.Classifier(takes(4, 6, 8, 1), input_size=(4, 6, 8), sample_rate=16000)
     loaded = seewhy.load(classifier.save(tmp_path / "model.keras"))
     assert (loaded.sample_rate, loaded.fixed_size(3)) == (16000, (4, 6, 8))
+    with pytest.raises(ModelError, match=r"The input size is \(4, 6, 8\), and the preprocessing of the model"):
+        torch_model(preprocess=seewhy.Preprocessing((4, 4))).replace(input_size=(4, 6, 8))
     assert loaded.replace(class_names=["a"] * 192).sample_rate == 16000

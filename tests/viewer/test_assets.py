@@ -28,6 +28,8 @@ def test_a_bundle_stands_alone(entry):
         ["export default { render };"] if entry == "widget.js" else []
     )
     assert code.count("function mount(") == 1
+    assert "/**" not in code
+    assert "//" in code  # a comment within a function stays
     assert code.index("function createElement(") < code.index("function createPane(") < code.index("function mount(")
 
 

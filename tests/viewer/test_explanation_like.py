@@ -12,7 +12,7 @@ from seewhy.viewer.viewer_data import viewer_data
 
 
 def attributes_of(protocol):
-    return [name for name, value in vars(protocol).items() if isinstance(value, property)]
+    return [name for base in protocol.__mro__ for name, value in vars(base).items() if isinstance(value, property)]
 
 
 def only(protocol, instance):

@@ -14,6 +14,7 @@ import seewhy
 from seewhy.cli import train
 from seewhy.cli.batch_command import batch
 from seewhy.cli.convert_command import convert
+from seewhy.cli.doctor_command import doctor
 from seewhy.cli.errors_command import errors
 from seewhy.cli.evaluate_command import evaluate, metrics
 from seewhy.cli.export_command import export
@@ -387,6 +388,7 @@ for command in (
     batch,
     convert,
     report,
+    doctor,
 ):
     app.command(cls=Command)(command)  # in the order of the help
 app.add_typer(train.app)

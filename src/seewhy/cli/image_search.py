@@ -1,5 +1,6 @@
 """The images that the arguments of a command name. It imports no library, for a mistake to be said at once."""
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -53,9 +54,9 @@ def search_images(arguments: Sequence[str], *, outside: Path | None = None) -> I
 
 def _recordings_in(argument: str, outside: Path | None) -> list[FoundImage]:
     """Return the volumes, signals and videos in a folder that contains no images."""
-    folder = Path(argument)
-    if "\0" in argument or not folder.is_dir():
+    if not os.path.isdir(argument):  # which says False of names that no file can have, where Path raises
         return []
+    folder = Path(argument)
     found = (path for path in find_recordings(folder) if outside is None or not is_below(path, outside))
     return [FoundImage(path, path.parent.relative_to(folder) if path != folder else Path()) for path in found]
 

@@ -4,9 +4,10 @@ import os
 import re
 from collections.abc import Container, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import cast
 
 from seewhy.cli.batches import AnyExplanation
-from seewhy.errors import OptionError, OutputError
+from seewhy.errors import OutputError
 from seewhy.images.finding import FoundImage, folder_of
 from seewhy.images.style import StyleOptions
 from seewhy.recordings.finding import stem_of
@@ -16,6 +17,7 @@ from seewhy.results.figures import FigureKind
 from seewhy.results.frame_explanation import FrameExplanation
 from seewhy.results.target_result import TargetResult
 from seewhy.viewer.report import ReportWriter
+from seewhy.viewer.viewer_data import Shown
 
 MAX_STEM_BYTES = 215
 """The maximum size of a file's stem: file systems allow 255 bytes for a name."""
@@ -77,10 +79,11 @@ class OutputFiles:
         """
         explanations = [each for each in given if isinstance(each, Explanation)]
         if len(explanations) < len(given):
-            return self._write_recordings(given, image, kind, style)
-        written = self._write(explanations, image, kind, style)
+            written = self._write_recordings(given, image, kind, style)
+        else:
+            written = self._write(explanations, image, kind, style)
         if self._report is not None:
-            self._report.add(explanations, self._labels.get(folder_of(image)))
+            self._report.add(cast("Sequence[Shown]", given), self._labels.get(folder_of(image)))
         return written
 
     def write_report(self) -> str | None:
@@ -97,8 +100,6 @@ class OutputFiles:
     def _write_recordings(
         self, explanations: Sequence[AnyExplanation], image: Path, kind: FigureKind | None, style: StyleOptions
     ) -> list[list[str]]:
-        if self._report is not None:
-            raise OptionError(f"Reports show images, and {image} is a volume, a signal or a video. Leave html out.")
         place, has_several_models = self._subfolders[image], len({each.model for each in explanations}) > 1
         written = []
         for explanation in explanations:

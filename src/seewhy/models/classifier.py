@@ -87,8 +87,8 @@ class Classifier:
         self.class_names = _class_names(class_names, self.framework)
         self._were_names_given = class_names is not None
         self.preprocessing = preprocess if isinstance(preprocess, Preprocessing) else None
-        self.finish = None if isinstance(preprocess, Preprocessing) else preprocess
-        self.given_size = input_size
+        self._finish = None if isinstance(preprocess, Preprocessing) else preprocess
+        self._input_size = input_size
         self.sample_rate = check_rate("sample_rate", sample_rate)
         self.layer = layer
         if layer is not None:
@@ -103,7 +103,17 @@ class Classifier:
     @property
     def has_preprocessing(self) -> bool:
         """Whether preprocessing was given; otherwise the model takes values in 0..255."""
-        return self.preprocessing is not None or self.finish is not None
+        return self.preprocessing is not None or self._finish is not None
+
+    @property
+    def finish(self) -> Callable[[FloatArray], Any] | None:
+        """The function that was given as preprocessing; None where none was, or a `Preprocessing`."""
+        return self._finish
+
+    @property
+    def given_size(self) -> tuple[int, ...] | None:
+        """The size of the input that was given; None where none was."""
+        return self._input_size
 
     @property
     def input_size(self) -> tuple[int, int]:
@@ -114,12 +124,12 @@ class Classifier:
         """
         if self.preprocessing is not None:
             return self.preprocessing.size
-        if self.given_size is not None:
-            if len(self.given_size) != 2:
+        if self._input_size is not None:
+            if len(self._input_size) != 2:
                 raise ModelError(
-                    f"The model {self.name!r} takes inputs of the size {self.given_size}; an image has two axes."
+                    f"The model {self.name!r} takes inputs of the size {self._input_size}; an image has two axes."
                 )
-            return self.given_size[0], self.given_size[1]
+            return self._input_size[0], self._input_size[1]
         shape = self.framework.input_shape()
         size: tuple[int | None, ...] = ()
         if _is_image(shape):
@@ -143,13 +153,14 @@ class Classifier:
         Returns:
             One for each axis; None where the model takes any size, or where it is unknown.
         """
-        given = self.given_size if self.preprocessing is None else self.preprocessing.size
-        if given is not None and len(given) <= axes:
-            return (None,) * (axes - len(given)) + tuple(given)
         shape = self.framework.input_shape()
-        if not isinstance(shape, tuple) or len(shape) != axes + 2:
-            return (None,) * axes
-        return tuple(shape[2:] if self.framework.channels_first else shape[1:-1])
+        size: tuple[int | None, ...] = (None,) * axes
+        if isinstance(shape, tuple) and len(shape) == axes + 2:
+            size = tuple(shape[2:] if self.framework.channels_first else shape[1:-1])
+        given = self._input_size if self.preprocessing is None else self.preprocessing.size
+        if given is None or len(given) > axes:
+            return size
+        return (*size[: axes - len(given)], *given)
 
     def framework_in(self, precision: Precision, backend: Backend | None = None) -> Framework:
         """Return what runs the model in this precision; each is created once and caches compiled code.
@@ -217,9 +228,9 @@ class Classifier:
         It is the same in every process and on every machine, for a model that was built or loaded in the same way.
         """
         names = None if self.class_names is None else list(self.class_names)
-        finish = getattr(self.finish, "__qualname__", type(self.finish).__qualname__)
+        finish = getattr(self._finish, "__qualname__", type(self._finish).__qualname__)
         preprocessing = None if self.preprocessing is None else vars(self.preprocessing)
-        return fingerprint([self.framework.fingerprint(), self.given_size, finish, preprocessing, names], ())
+        return fingerprint([self.framework.fingerprint(), self._input_size, finish, preprocessing, names], ())
 
     def may_need_preprocessing(self, inputs: Any) -> bool:
         """Whether these checked inputs are pixels in 0..255, and no preprocessing was given."""
@@ -297,13 +308,17 @@ class Classifier:
             class_names: As for `Classifier`; None keeps those of this classifier.
             input_size: (h, w) in pixels; None keeps that of this classifier.
         """
-        kept = self.preprocessing or self.finish
+        kept = self.preprocessing or self._finish
         chosen = kept if preprocess is None else preprocess
         if input_size is not None and isinstance(chosen, Preprocessing):
-            height, width = input_size
-            chosen = chosen.with_size((height, width))
+            if len(input_size) != 2:
+                raise ModelError(
+                    f"The input size is {input_size}, and the preprocessing of the model {self.name!r} is for images: "
+                    "expected (height, width), in pixels."
+                )
+            chosen = chosen.with_size((input_size[0], input_size[1]))
         kept_names = self.class_names if self._were_names_given else None  # which reads the model's own again
-        kept_size = self.given_size if self.preprocessing is None else self.preprocessing.size
+        kept_size = self._input_size if self.preprocessing is None else self.preprocessing.size
         return Classifier(
             self.model,
             preprocess=chosen,
@@ -350,7 +365,7 @@ def preprocessing_of(classifier: Classifier) -> Preprocessing:
     Raises:
         ModelError: The input size is unknown.
     """
-    return classifier.preprocessing or Preprocessing(size=classifier.input_size, finish=classifier.finish)
+    return classifier.preprocessing or Preprocessing(size=classifier.input_size, finish=classifier._finish)
 
 
 def sidecar_of(classifier: Classifier) -> Sidecar:
@@ -359,10 +374,10 @@ def sidecar_of(classifier: Classifier) -> Sidecar:
     Raises:
         ModelError: The preprocessing is a Python function that is not part of `keras.applications`.
     """
-    preprocessing, finish = classifier.preprocessing, classifier.finish
+    preprocessing, finish = classifier.preprocessing, classifier._finish
     if preprocessing is None:
         config = None if finish is None else PreprocessingConfig(sidecar.application_name(finish))
-        return Sidecar(classifier.class_names, classifier.given_size, config, classifier.layer, classifier.sample_rate)
+        return Sidecar(classifier.class_names, classifier._input_size, config, classifier.layer, classifier.sample_rate)
     names = ("crop", "resize", "resample", "mean", "std", "channels_first", "grey")
     values = {name: getattr(preprocessing, name) for name in names}
     config = PreprocessingConfig(sidecar.application_name(preprocessing.finish), **values)

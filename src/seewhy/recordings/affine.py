@@ -11,6 +11,9 @@ import numpy as np
 from seewhy.errors import RecordingError
 from seewhy.types import DoubleArray
 
+PLANES = ("sagittal", "coronal", "axial")
+"""The slices across x, y and z."""
+
 Extents = Sequence[tuple[float, float]]
 """The edges between which heatmaps lie on each axis of a grid, in its cells: (0, 40) for all of 40 slices."""
 
@@ -92,6 +95,14 @@ def slice_layout(affine: DoubleArray | None, axis: int) -> SliceLayout:
     rows, columns = (first, second) if world[first] > world[second] else (second, first)
     down, right = directions[world[rows], rows], directions[world[columns], columns]
     return SliceLayout(rows, columns, bool(down > 0), bool(right > 0))
+
+
+def plane_name(affine: DoubleArray | None, axis: int) -> str:
+    """Return what slices across an axis are called; without an affine, "axis 0"."""
+    if affine is None:
+        return f"axis {axis}"
+    directions = affine[:3, :3] / np.linalg.norm(affine[:3, :3], axis=0)
+    return PLANES[_world_axes(directions)[axis]]
 
 
 def _world_axes(directions: DoubleArray) -> list[int]:

@@ -130,7 +130,7 @@ def read_video(path: PathLike) -> Video:
 
 def _read(path: PathLike) -> Recording:
     reader = _reader(Path(path), 3)
-    if reader is None and Path(path).is_dir():
+    if reader is None and os.path.isdir(path):
         raise RecordingError(f"{Path(path)} contains no DICOM files.")
     if reader is None:
         known = ", ".join((*READERS, *ANIMATION_SUFFIXES))
@@ -147,8 +147,8 @@ def _checked(recording: Recording, path: PathLike, kind: type[Kind]) -> Kind:
 def _reader(path: Path, axes: int | None) -> Reader | None:
     name = path.name.lower()
     for suffix, reader in READERS.items():
-        if name.endswith(suffix) and not path.is_dir():
+        if name.endswith(suffix) and not os.path.isdir(path):
             return reader
     if name.endswith(ANIMATION_SUFFIXES):
         return read_animation if axes == 3 else None
-    return read_dicom if path.is_dir() and is_dicom_folder(path) else None
+    return read_dicom if os.path.isdir(path) and is_dicom_folder(path) else None

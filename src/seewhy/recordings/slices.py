@@ -1,6 +1,7 @@
 """Slices of volumes as grey images, drawn true to the distances of the voxels."""
 
 from typing import NamedTuple
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from PIL import Image
@@ -19,6 +20,10 @@ SAMPLED = 1_000_000
 
 MAX_SIDE = 4096
 """The longest side of a slice that is drawn, in pixels."""
+
+
+_ranges: WeakKeyDictionary[Volume, tuple[float, float]] = WeakKeyDictionary()
+"""The grey ranges of volumes: every slice needs that of its volume."""
 
 
 class SliceGeometry(NamedTuple):
@@ -84,6 +89,12 @@ def grey_range(volume: Volume) -> tuple[float, float]:
     """Return the values that are drawn black and white, the same for all slices; the higher one second."""
     if volume.window is not None:
         return volume.window
+    if volume not in _ranges:
+        _ranges[volume] = _measured_range(volume)
+    return _ranges[volume]
+
+
+def _measured_range(volume: Volume) -> tuple[float, float]:
     values = volume.samples[..., 0].reshape(-1)
     values = values[:: max(1, values.size // SAMPLED)]
     low, high = map(float, np.quantile(values, QUANTILES))

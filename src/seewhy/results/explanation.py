@@ -22,7 +22,7 @@ from seewhy.images.geometry import Placement
 from seewhy.images.overlay import outlined, overlay
 from seewhy.images.style import Style, StyleOptions
 from seewhy.images.writing import image_writer, write_atomically
-from seewhy.representation import description, listed, shortened
+from seewhy.representation import ShortTuple, description, listed, shortened
 from seewhy.results import figures
 from seewhy.results.evidence_boxes import at_least, check_threshold, evidence_boxes
 from seewhy.results.explained_targets import SHOWN_PREDICTIONS as SHOWN_PREDICTIONS
@@ -30,7 +30,7 @@ from seewhy.results.explained_targets import ExplainedTargets
 from seewhy.results.explanation_contents import explanation_arrays
 from seewhy.results.figures import FigureKind, caption
 from seewhy.results.notebook_image import IMAGE_BYTES, IMAGE_SIDE, MAX_TARGETS, notebook_image
-from seewhy.results.target_result import TargetRef
+from seewhy.results.target_result import TargetRef, on_resized_image
 from seewhy.timing import Phase
 from seewhy.types import BoolArray, FloatArray, ImageArray
 from seewhy.viewer.notebook import inline_html
@@ -281,12 +281,16 @@ class Explanation(ExplainedTargets):
         """Return an explanation of a copy of the image that is at most `side` pixels long, and of the first targets."""
         photo = Image.fromarray(self.image)
         photo.thumbnail((side, side), Image.Resampling.LANCZOS)
+        rows, columns = self.placement.image_size
         return replace(
             self,
             image=np.asarray(photo),
             placement=self.placement.resized(photo.height, photo.width),
             heatmaps=self.heatmaps[:targets],
-            targets=self.targets[:targets],
+            targets=ShortTuple(
+                on_resized_image(target, photo.height / rows, photo.width / columns)
+                for target in self.targets[:targets]
+            ),
             aliases=self.aliases[:targets],
         )
 

@@ -65,6 +65,10 @@ class FrameExplanation(RecordingExplanation):
         """Return what stands above a frame, such as "slice 12 of 40"."""
 
     @abstractmethod
+    def axis_name(self, axis: int) -> str:
+        """Return what the frames across an axis are called, such as "axial"."""
+
+    @abstractmethod
     def _arrange(self, plane: FloatArray, axis: int) -> FloatArray:
         """Return values (..., a, b) across an axis as rows and columns of a frame."""
 
@@ -85,6 +89,20 @@ class FrameExplanation(RecordingExplanation):
             axis: The axis that the frames are across.
         """
         return self._across(self.heatmaps, self._check_position(position, axis), axis)
+
+    @property
+    def frame_seconds(self) -> float:
+        """How long an animation shows each frame."""
+        return self._seconds
+
+    def heatmap_planes(self, axis: int = 0) -> FloatArray:
+        """Return the raw heatmaps as planes of cells across an axis, float32 (T, d, u, v), arranged as the frames are.
+
+        Args:
+            axis: The axis that the frames are across.
+        """
+        planes = np.moveaxis(self.heatmaps, self._check_axis(axis) + 1, 1)
+        return np.ascontiguousarray(self._arrange(planes, axis))
 
     def strongest_frame(self, target: TargetRef = 0, axis: int = 0) -> int:
         """Return the number of the frame through the maximum of a heatmap."""

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Unpack
+from typing import Any, Unpack, cast
 
 import numpy as np
 
@@ -23,7 +23,10 @@ from seewhy.results.explanation_contents import explanation_facts, target_arrays
 from seewhy.results.figures import FigureKind, caption
 from seewhy.results.target_result import TargetRef
 from seewhy.timing import Phase
-from seewhy.types import FloatArray
+from seewhy.types import FloatArray, ImageArray
+from seewhy.viewer.explanation_like import FramesLike, SignalLike
+from seewhy.viewer.notebook import inline_html
+from seewhy.viewer.report import write_report
 
 REPORT_SUFFIXES = (".html", ".htm")
 DATA_SUFFIXES = (".npz", ".json")
@@ -89,15 +92,26 @@ class RecordingExplanation(ExplainedTargets, ABC):
         """Write the explanation in the format of the suffix."""
 
     def report(self, path: str | os.PathLike[str]) -> Path:
-        """Write a report: one HTML file with the viewer in it.
+        """Write a report: one HTML file with the viewer in it, which a browser opens from the disk.
+
+        Args:
+            path: `.html` or `.htm`.
+
+        Returns:
+            The path.
 
         Raises:
-            OptionError: Reports show images.
+            OptionError: The suffix is another.
+            OutputError: The file cannot be written.
         """
-        raise OptionError(
-            f"Cannot write {os.fspath(path)}: reports show images, and this explains a {self.recording.noun}. Save it "
-            "as .png, .gif or .npz."
-        )
+        return write_report([cast("FramesLike | SignalLike", self)], path)
+
+    @abstractmethod
+    def pixels(self) -> ImageArray:
+        """Draw the explanation into pixels, uint8 (H, W, 3)."""
+
+    def _repr_html_(self) -> str:
+        return inline_html(cast("FramesLike | SignalLike", self), self.pixels())
 
     def _save(self, path: str | os.PathLike[str], writers: dict[str, Callable[[], Writer]]) -> Path:
         """Write the file in the format of its suffix: one of the given ones, `.npz`, `.json` or a report."""

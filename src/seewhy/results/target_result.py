@@ -2,7 +2,7 @@
 
 import numbers
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, final
 
 from seewhy.errors import OptionError, did_you_mean, short_repr
@@ -74,6 +74,14 @@ def _on_image(shares: FloatArray, placement: Placement) -> tuple[float, float, f
     first, second, third, fourth = map(float, shares)
     width, height = right - left, bottom - top
     return (left + first * width, top + second * height, left + third * width, top + fourth * height)
+
+
+def on_resized_image(target: TargetResult, rows: float, columns: float) -> TargetResult:
+    """Return a target as it is on a copy of the image with so many times the rows and columns."""
+    if target.box is None:
+        return target
+    left, top, right, bottom = target.box
+    return replace(target, box=(left * columns, top * rows, right * columns, bottom * rows))
 
 
 def find_target(wanted: Any, targets: Sequence[TargetResult], aliases: Sequence[Sequence[str]] = ()) -> int:

@@ -44,6 +44,10 @@ class VideoExplanation(FrameExplanation):
     def as_dict(self) -> dict[str, Any]:
         return {**super().as_dict(), "fps": self.video.fps}
 
+    def axis_name(self, axis: int) -> str:
+        self._check_axis(axis)
+        return "time"
+
     def _arrange(self, plane: FloatArray, axis: int) -> FloatArray:
         return plane
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from seewhy.images.geometry import Placement
 from seewhy.images.writing import Writer
-from seewhy.recordings.affine import affine_of_map
+from seewhy.recordings.affine import affine_of_map, plane_name
 from seewhy.recordings.finding import NIFTI_SUFFIXES
 from seewhy.recordings.nifti import nifti_writer
 from seewhy.recordings.recording import Volume
@@ -60,6 +60,9 @@ class VolumeExplanation(FrameExplanation):
 
     def arrays(self) -> dict[str, Any]:
         return {**super().arrays(), "spacing": np.array(self.volume.spacing), "affine": self.affine}
+
+    def axis_name(self, axis: int) -> str:
+        return plane_name(self.volume.affine, self._check_axis(axis))
 
     def _arrange(self, plane: FloatArray, axis: int) -> FloatArray:
         return slice_geometry(self.volume, axis).arrange(plane, axis)

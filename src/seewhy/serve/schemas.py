@@ -156,6 +156,9 @@ class TargetInfo(BaseModel):
     probability: float | None
     has_evidence: bool = Field(description="False if the heatmap has no positive value.")
     check: str = Field("", description="What the check of the heatmap says, in words; empty without check=true.")
+    box: tuple[float, float, float, float] | None = Field(
+        None, description="(left, top, right, bottom) of a detection, in pixels of the image."
+    )
 
 
 class ArrayInfo(BaseModel):

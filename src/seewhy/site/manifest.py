@@ -9,7 +9,8 @@ from seewhy.errors import ModelError
 from seewhy.images.geometry import InputBox
 from seewhy.models import ClassNames, Preprocessing
 from seewhy.models.preprocessing import Resample
-from seewhy.viewer.viewer_data import ViewerHeader, viewer_header
+from seewhy.viewer.viewer_data import viewer_header
+from seewhy.viewer.viewer_format import ViewerHeader
 
 FORMAT, VERSION = "seewhy-site", 1
 

@@ -10,6 +10,9 @@ ASSETS = Path(__file__).parent / "assets"
 _IMPORT = re.compile(r'^import \{[^}]*\} from "\./([a-z_]+\.js)";\n', re.MULTILINE)
 _EXPORT = re.compile(r"^export (?=(?:async )?(?:function|class|const|let) )", re.MULTILINE)
 
+_DOCUMENTATION = re.compile(r"^ */\*\*(?:(?!\*/).)*\*/\n", re.MULTILINE | re.DOTALL)
+"""A comment that documents the function or the module below it: each begins a line, and ends one."""
+
 
 @functools.cache
 def style_sheet(name: str) -> str:
@@ -20,6 +23,8 @@ def style_sheet(name: str) -> str:
 @functools.cache
 def bundle(entry: str) -> str:
     """Return a module and everything it imports as one module, for a page that cannot load files.
+
+    It has no documentation, which is a quarter of its size: every output of a notebook holds it.
 
     Every module occurs once, after the modules that it imports. They share one scope, so no two modules may define
     the same name at their top level; a test checks this.
@@ -34,7 +39,7 @@ def bundle(entry: str) -> str:
             source = (ASSETS / name).read_text("utf-8")
             for imported in _IMPORT.findall(source):
                 add(imported)
-            modules[name] = _EXPORT.sub("", _IMPORT.sub("", source)).strip()
+            modules[name] = _EXPORT.sub("", _IMPORT.sub("", _DOCUMENTATION.sub("", source))).strip()
 
     add(entry)
     return "\n\n".join(modules.values()) + "\n"

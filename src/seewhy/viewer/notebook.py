@@ -13,10 +13,10 @@ from seewhy.errors import MissingExtraError
 from seewhy.representation import shortened
 from seewhy.types import ImageArray
 from seewhy.viewer.assets import bundle, style_sheet
-from seewhy.viewer.explanation_like import ExplanationLike
+from seewhy.viewer.explanation_like import FramesLike, SampleLike, SignalLike
 from seewhy.viewer.photos import PhotoLimits, photo_url
 from seewhy.viewer.report import report_page
-from seewhy.viewer.viewer_data import Label, viewer_data
+from seewhy.viewer.viewer_data import Label, Shown, Single, viewer_data
 
 if TYPE_CHECKING:
     from anywidget import AnyWidget
@@ -29,7 +29,7 @@ LARGE_STILL = PhotoLimits(1000, 0, 75_000)
 MAX_HTML = 115_000
 """The characters that a notebook stores of the HTML of an explanation."""
 TOO_LARGE = (
-    "The heatmaps are too large for the viewer in a notebook: explanation.report('report.html') writes a page with it, "
+    "It is too large for the viewer in a notebook: explanation.report('report.html') writes a page with it, "
     "and seewhy.view(explanation) shows it as a widget."
 )
 SHOWN_TARGETS = 3
@@ -59,13 +59,12 @@ UNPACKING = """<script>
 """The page of the viewer is compressed: most of it is the viewer's own code, which every output holds again."""
 
 
-def view(
-    explanations: ExplanationLike | Iterable[ExplanationLike], labels: Sequence[Label] | None = None
-) -> "AnyWidget":
+def view(explanations: Shown | Iterable[Shown], labels: Sequence[Label] | None = None) -> "AnyWidget":
     """Show explanations in the viewer, as a notebook widget.
 
     Args:
-        explanations: One explanation, or more: of one image by different methods or layers, or of many images.
+        explanations: One explanation, or more: of one image, or one sample of several images, by different methods or
+            layers, or of many.
         labels: The true class of each explanation's image, by name or index; None where it is unknown.
 
     Returns:
@@ -76,12 +75,12 @@ def view(
         InputError: No explanation was given.
         OptionError: The number of labels is not the number of explanations.
     """
-    if not isinstance(explanations, Iterable):
+    if isinstance(explanations, SampleLike) or not isinstance(explanations, Iterable):
         explanations = [explanations]
     return _widget_class()(data=viewer_data(explanations, labels=labels))
 
 
-def inline_html(explanation: ExplanationLike, still: ImageArray) -> str:
+def inline_html(explanation: Single, still: ImageArray) -> str:
     """Return what a notebook shows for an explanation: the viewer in a frame, or an image where scripts are off.
 
     It has at most `MAX_HTML` characters. Where the viewer would take more, it is the image alone.
@@ -93,7 +92,8 @@ def inline_html(explanation: ExplanationLike, still: ImageArray) -> str:
     names = ", ".join(shortened(target.name) for target in explanation.targets[:SHOWN_TARGETS])
     more = "" if len(explanation.targets) <= SHOWN_TARGETS else f" and {len(explanation.targets) - SHOWN_TARGETS} more"
     caption = f"{shortened(explanation.title)}, layer {shortened(explanation.layer)}: evidence for {names}{more}"
-    alt = f"{caption}, in {shortened(explanation.source or 'the image')}"
+    noun = explanation.recording.noun if isinstance(explanation, (FramesLike, SignalLike)) else "image"
+    alt = f"{caption}, in {shortened(explanation.source or f'the {noun}')}"
     element = {"id": f"seewhy-{secrets.token_hex(8)}", "alt": html.escape(alt)}
     if explanation.heatmaps.nbytes <= 4 * MAX_HTML:  # more could not be compressed enough
         image = photo_url(still, SMALL_STILL)

@@ -16,16 +16,16 @@ from seewhy.images.writing import write_atomically
 from seewhy.representation import counted, description, shortened
 from seewhy.timing import Phase
 from seewhy.viewer.assets import bundle, style_sheet
-from seewhy.viewer.explanation_like import ExplanationLike
-from seewhy.viewer.photos import PhotoLimits, limits_for, photo_url
+from seewhy.viewer.photos import PhotoLimits, limits_for
 from seewhy.viewer.viewer_data import (
-    ImageEntry,
     Label,
+    Shown,
     group_by_image,
     image_entry,
     image_summary,
     viewer_header,
 )
+from seewhy.viewer.viewer_format import ImageEntry
 
 SUFFIXES = (".html", ".htm")
 
@@ -85,15 +85,14 @@ class ReportWriter:
         return len(self._images)
 
     @timing.phase(Phase.WRITING)
-    def add(self, explanations: Sequence[ExplanationLike], label: Label = None) -> None:
-        """Add one image.
+    def add(self, explanations: Sequence[Shown], label: Label = None) -> None:
+        """Add one image, or one sample of several images.
 
         Args:
-            explanations: All explanations of that image: one, or one for each model, method and layer.
+            explanations: All explanations of it: one, or one for each model, method and layer.
             label: The true class of the image, by name or index.
         """
-        photo = photo_url(explanations[0].image, self._limits)
-        self.add_entry(image_entry(explanations, label, photo, f"image {len(self._images) + 1}"))
+        self.add_entry(image_entry(explanations, label, f"image {len(self._images) + 1}", self._limits))
 
     def add_entry(self, image: ImageEntry, facts: Mapping[str, object] | None = None) -> None:
         """Add one image by its entry.
@@ -134,7 +133,7 @@ class ReportWriter:
 
 
 def write_report(
-    explanations: Iterable[ExplanationLike],
+    explanations: Iterable[Shown],
     path: str | os.PathLike[str],
     labels: Sequence[Label] | None = None,
 ) -> Path:
@@ -145,7 +144,8 @@ def write_report(
     beyond.
 
     Args:
-        explanations: Explanations of one or more images. Those of the same image become one entry.
+        explanations: Explanations of one or more images, or of samples of several images. Those of the same image
+            become one entry.
         path: The file to write: `.html` or `.htm`.
         labels: The true class of each explanation's image: a name, also as folders are named (`tiger_cat`), or an
             index; None where it is unknown. With labels, the report tells correct predictions from wrong ones.
@@ -166,9 +166,9 @@ def write_report(
     return writer.write()
 
 
-def report_page(explanations: Sequence[ExplanationLike], limits: PhotoLimits, heading: str = "") -> str:
+def report_page(explanations: Sequence[Shown], limits: PhotoLimits, heading: str = "") -> str:
     """Return the HTML of a report of one image, with a photo within these limits; files have `HEADING`."""
-    image = image_entry(explanations, None, photo_url(explanations[0].image, limits), "image 1")
+    image = image_entry(explanations, None, "image 1", limits)
     return _page([image_summary(image)], [script_json(image)], heading)
 
 

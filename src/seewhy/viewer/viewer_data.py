@@ -1,24 +1,46 @@
-"""The viewer's input: explanations as a dict that is ready for JSON.
+"""The viewer's input: explanations as a dict that is ready for JSON, whose format `viewer_format` defines."""
 
-The classes below are its format. Bytes are base64; sizes and boxes are in pixels of the image, and edges are counted
-from its top left corner; probabilities are in 0..1; None stands for an unknown value.
-"""
-
-import base64
+import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import NotRequired, TypedDict, TypeVar
+from typing import TypeVar
 
 import numpy as np
-from numpy.typing import ArrayLike
 
-from seewhy.errors import InputError, OptionError, did_you_mean, warn
+from seewhy.errors import InputError, OptionError, did_you_mean, short_repr, warn
 from seewhy.images.colour import color_table
 from seewhy.images.normalization import peak_values
 from seewhy.images.style import Style
 from seewhy.models import Prediction
-from seewhy.viewer.explanation_like import ExplanationLike
+from seewhy.types import FloatArray
+from seewhy.viewer.encoding import base64_of
+from seewhy.viewer.explanation_like import (
+    ExplainedLike,
+    ExplanationLike,
+    FramesLike,
+    SampleLike,
+    SignalLike,
+    TargetLike,
+)
 from seewhy.viewer.photos import PhotoLimits, limits_for, photo_url
+from seewhy.viewer.recording_data import (
+    axis_heatmaps,
+    frames_note,
+    recording_data,
+    signal_data,
+    signal_heatmaps,
+    signal_note,
+)
+from seewhy.viewer.viewer_format import (
+    ExplanationData,
+    ImageEntry,
+    ImageSummary,
+    InputData,
+    PredictionData,
+    TargetData,
+    ViewerData,
+    ViewerHeader,
+)
 
 COLORMAPS = ("viridis", "inferno", "jet", "coolwarm")
 """The colour maps that a reader can choose; the last is for signed heatmaps. The default of `Style` is always there."""
@@ -28,153 +50,20 @@ SHOWN_PREDICTIONS = 5
 Label = str | int | None
 """The true class of an image: its name or its index; None if it is unknown."""
 
+Single = ExplanationLike | FramesLike | SignalLike
+"""The explanation of an image, a volume, a video or a signal."""
+
+Shown = Single | SampleLike
+"""What the viewer shows: one of these, or the explanation of a sample of several images."""
+
 Item = TypeVar("Item")
 
-
-class PredictionData(TypedDict):
-    """A class and its probability."""
-
-    index: int
-    name: str
-    probability: float
-
-
-class TargetData(TypedDict):
-    """One target and its heatmap.
-
-    Attributes:
-        index: The class, or -1.
-        name: The class name, or a description of the target.
-        score: The explained score.
-        probability: None for a target that is not a class.
-        has_evidence: Whether the heatmap has a positive value.
-        peak: The value that is drawn as 1.
-        signed_peak: The absolute value that is drawn as 1 where evidence against the target is shown too.
-        heatmap: Base64 of float32 (rows, columns), little-endian, in the method's units.
-        check: What the check of the heatmap says, in words; empty without one.
-    """
-
-    index: int
-    name: str
-    score: float
-    probability: float | None
-    has_evidence: bool
-    peak: float
-    signed_peak: float
-    heatmap: str
-    check: str
-
-
-class ExplanationData(TypedDict):
-    """The explanation of an image by one model, method and layer.
-
-    Attributes:
-        model: The name of the model, or None.
-        method: The name of the method.
-        title: The name of the method as it is shown.
-        layer: The path of the layer.
-        predictions: The most probable classes of this model, best first.
-        rows: Of each heatmap.
-        columns: Of each heatmap.
-        box: [top, left, bottom, right] of the heatmaps on the image.
-        input: The same of the model's input. It differs where the model itself crops or pads its input; the model saw
-            only what is in both.
-        signed: Whether a heatmap has negative values: evidence against a target.
-        speckled: Whether the heatmaps are smoothed before boxes are drawn, as in `Explanation.boxes`.
-        targets: One for each heatmap.
-    """
-
-    model: str | None
-    method: str
-    title: str
-    layer: str
-    predictions: list[PredictionData]
-    rows: int
-    columns: int
-    box: list[float]
-    input: list[float]
-    signed: bool
-    speckled: bool
-    targets: list[TargetData]
-
-
-class ImageSummary(TypedDict):
-    """What a gallery needs to know of an image before it is shown.
-
-    An image may be given as its summary alone: the viewer then loads the full entry from its host when it is needed
-    (`options.load`), so that a report of a thousand images opens at once.
-
-    Attributes:
-        name: The file name, or such as "image 3".
-        label: The name of the true class, or None.
-        correct: Whether the first prediction is the true class, or None.
-        width: Of the image.
-        height: Of the image.
-        predictions: The most probable classes, best first.
-    """
-
-    name: str
-    label: str | None
-    correct: bool | None
-    width: int
-    height: int
-    predictions: list[PredictionData]
-
-
-class ImageEntry(ImageSummary):
-    """One image with all of its explanations.
-
-    Attributes:
-        photo: The URL of a copy of the image, data: or any that the host serves; it may be smaller than width x height.
-        explanations: One for each model, method and layer.
-        notice: What the reader must know of the image, such as that it is missing; left out if there is nothing.
-    """
-
-    photo: str
-    explanations: list[ExplanationData]
-    notice: NotRequired[str]
-
-
-class StyleData(TypedDict):
-    """How overlays are drawn until the reader changes it: the defaults of `seewhy.images.style.Style`.
-
-    Attributes:
-        alpha: The weight of the colours, 0..1.
-        colormap: A name in the header's `colormaps`.
-    """
-
-    alpha: float
-    colormap: str
-
-
-class ViewerHeader(TypedDict):
-    """The viewer's input without its images.
-
-    Attributes:
-        format: "seewhy-viewer".
-        version: 1.
-        colormaps: Name to base64 of uint8 (256, 3). "coolwarm" is for signed heatmaps.
-        style: How overlays are drawn at first.
-    """
-
-    format: str
-    version: int
-    colormaps: dict[str, str]
-    style: StyleData
-
-
-class ViewerData(ViewerHeader):
-    """The viewer's input.
-
-    Attributes:
-        images: In the order given.
-    """
-
-    images: list[ImageEntry]
+_NUMBER = re.compile(r" \(\d+\)$")
+"""What tells detections of one class apart, as in "dog (2)"."""
 
 
 def viewer_data(
-    explanations: Iterable[ExplanationLike],
+    explanations: Iterable[Shown],
     *,
     labels: Sequence[Label] | None = None,
     limits: PhotoLimits | None = None,
@@ -183,15 +72,16 @@ def viewer_data(
     """Return the viewer's input for explanations, ready for JSON.
 
     Args:
-        explanations: Explanations of one or more images. Those of the same image, read from one path or given as one
-            array, become one entry, in which the reader chooses the method and the layer.
+        explanations: Explanations of one or more images, or of samples of several images. Those of the same image, read
+            from one path or given as one array, become one entry, in which the reader chooses the method and the layer.
         labels: The true class of each explanation's image: a name or an index, or None.
         limits: The largest size of a photo; None chooses it by the number of images.
         photo_urls: Where each explanation's photo is served; None puts the photos into the data.
 
     Raises:
         InputError: No explanation was given.
-        OptionError: The number of labels or URLs is not the number of explanations.
+        OptionError: The number of labels or URLs is not the number of explanations, or a sample of several images has
+            one URL.
     """
     explanations = list(explanations)
     urls = _one_per_explanation("photo_urls", photo_urls, len(explanations))
@@ -200,15 +90,19 @@ def viewer_data(
     limits = limits or limits_for(len(groups))
     images = []
     for number, (group, label) in enumerate(groups, 1):
-        url = url_of[id(group[0])] or photo_url(group[0].image, limits)
-        images.append(image_entry(group, label, url, f"image {number}"))
+        url = url_of[id(group[0])]
+        if url is not None and len(images_of(group[0])) > 1:
+            raise OptionError(
+                "photo_urls has one URL for a sample of several images; leave it out to embed the photos."
+            )
+        images.append(image_entry(group, label, f"image {number}", limits, url))
     return {**viewer_header(), "images": images}
 
 
 def viewer_header() -> ViewerHeader:
     """Return the viewer's input without its images."""
     style = Style()
-    tables = {name: _base64(color_table(name)) for name in dict.fromkeys((*COLORMAPS, style.colormap))}
+    tables = {name: base64_of(color_table(name)) for name in dict.fromkeys((*COLORMAPS, style.colormap))}
     return {
         "format": "seewhy-viewer",
         "version": 1,
@@ -217,10 +111,15 @@ def viewer_header() -> ViewerHeader:
     }
 
 
+def images_of(shown: Shown) -> dict[str, Single]:
+    """Return the explanation of each image by the name of its input; of an image alone, by an empty name."""
+    return dict(shown.items()) if isinstance(shown, SampleLike) else {"": shown}
+
+
 def group_by_image(
-    explanations: Sequence[ExplanationLike], labels: Sequence[Label] | None = None
-) -> list[tuple[list[ExplanationLike], Label]]:
-    """Return the explanations of each image with its label, in the order in which the images first occur.
+    explanations: Sequence[Shown], labels: Sequence[Label] | None = None
+) -> list[tuple[list[Shown], Label]]:
+    """Return the explanations of each image or sample with its label, in the order in which the images first occur.
 
     Raises:
         InputError: No explanation was given.
@@ -228,42 +127,98 @@ def group_by_image(
     """
     if not explanations:
         raise InputError("There is nothing to show: no explanation was given.")
-    groups: dict[object, tuple[list[ExplanationLike], Label]] = {}
+    groups: dict[object, tuple[list[Shown], Label]] = {}
     labels = _one_per_explanation("labels", labels, len(explanations))
     for explanation, label in zip(explanations, labels, strict=True):
-        image = explanation.image
-        key = id(image) if explanation.source is None else (explanation.source, image.shape)
+        key = tuple((name, _image_key(each)) for name, each in images_of(explanation).items())
         groups.setdefault(key, ([], label))[0].append(explanation)
     return list(groups.values())
 
 
-def image_entry(explanations: Sequence[ExplanationLike], label: Label, photo: str, name: str) -> ImageEntry:
-    """Return the entry of one image.
+def _image_key(explanation: Single) -> object:
+    if isinstance(explanation, SignalLike):
+        given: object = explanation.signal
+        size = explanation.placement.size
+    elif isinstance(explanation, FramesLike):
+        given, size = explanation.recording, explanation.placement.size
+    else:
+        given, size = explanation.image, explanation.image.shape
+    return id(given) if explanation.source is None else (explanation.source, size)
+
+
+def image_entry(
+    explanations: Sequence[Shown], label: Label, name: str, limits: PhotoLimits, url: str | None = None
+) -> ImageEntry:
+    """Return the entry of one image, of one sample of several images, or of one recording.
 
     Args:
-        explanations: All explanations of that image.
+        explanations: All explanations of it.
         label: Its true class, or None.
-        photo: The URL of the photo.
         name: The name of an image that was not read from a file.
+        limits: The largest size of a photo; it bounds recordings and their heatmaps too.
+        url: Where the photo of an image is served; None puts it into the entry.
     """
-    first = explanations[0]
-    height, width = first.placement.image_size
+    sample = explanations[0]
+    images = images_of(sample)
+    first = next(iter(images.values()))
+    inputs = [_input_data(key, each, limits, url) for key, each in images.items()]
     label_name, correct = _compare(first.predictions, label)
-    return {
-        "name": Path(first.source).name if first.source is not None else name,
+    entry: ImageEntry = {
+        "name": ", ".join(dict.fromkeys(Path(each.source).name for each in images.values() if each.source))
+        or _unnamed(first, name),
         "label": label_name,
         "correct": correct,
-        "width": width,
-        "height": height,
-        "photo": photo,
+        "width": inputs[0]["width"],
+        "height": inputs[0]["height"],
+        "photo": inputs[0]["photo"],
         "predictions": _top_predictions(first),
-        "explanations": [_explanation_data(explanation) for explanation in explanations],
+        "explanations": [_sample_data(explanation, limits) for explanation in explanations],
     }
+    if len(inputs) > 1:
+        entry["inputs"] = inputs
+    if detections := _detections(first.targets):
+        entry["detections"] = detections
+    _add_recording(entry, sample, limits)
+    return entry
+
+
+def _unnamed(explanation: Single, name: str) -> str:
+    """Return the name of what was not read from a file, such as "volume 3"; a name is given as if it was an image."""
+    if isinstance(explanation, (FramesLike, SignalLike)):
+        return name.replace("image", explanation.recording.noun)
+    return name
+
+
+def _add_recording(entry: ImageEntry, shown: Shown, limits: PhotoLimits) -> None:
+    """Add the recording to its entry, and what is to be said of it."""
+    notes = []
+    if isinstance(shown, SampleLike) and shown.other_inputs:
+        others = ", ".join(f"{key} = {short_repr(value)}" for key, value in shown.other_inputs.items())
+        notes.append(f"The model also received {others}.")
+    if isinstance(shown, FramesLike):
+        entry["recording"] = recording_data(shown, limits)
+        notes.append(frames_note(shown, entry["recording"], entry["explanations"][0]["axes"]))
+    if isinstance(shown, SignalLike):
+        entry["signal"] = signal_data(shown)
+        notes.append(signal_note(shown, entry["signal"]))
+    if any(notes):
+        entry["note"] = " ".join(filter(None, notes))
+
+
+def _input_data(name: str, explanation: Single, limits: PhotoLimits, url: str | None) -> InputData:
+    if isinstance(explanation, SignalLike):
+        return {"name": name, "width": explanation.placement.size[0], "height": 1, "photo": ""}
+    if isinstance(explanation, FramesLike):
+        height, width = explanation.frame_placement().image_size
+        photo = photo_url(explanation.frame(explanation.strongest_frame()), limits)
+        return {"name": name, "width": width, "height": height, "photo": photo}
+    height, width = explanation.placement.image_size
+    return {"name": name, "width": width, "height": height, "photo": url or photo_url(explanation.image, limits)}
 
 
 def image_summary(image: ImageEntry) -> ImageSummary:
     """Return an entry without its photo and its explanations."""
-    return {
+    summary: ImageSummary = {
         "name": image["name"],
         "label": image["label"],
         "correct": image["correct"],
@@ -271,11 +226,39 @@ def image_summary(image: ImageEntry) -> ImageSummary:
         "height": image["height"],
         "predictions": image["predictions"],
     }
+    if "detections" in image:
+        summary["detections"] = image["detections"]
+    return summary
 
 
-def _explanation_data(explanation: ExplanationLike) -> ExplanationData:
+def _sample_data(shown: Shown, limits: PhotoLimits) -> ExplanationData:
+    first, *others = (_explanation_data(each, limits) for each in images_of(shown).values())
+    if others:
+        first["others"] = others
+    return first
+
+
+def _explanation_data(explanation: Single, limits: PhotoLimits) -> ExplanationData:
     heatmaps = np.asarray(explanation.heatmaps, dtype=np.float32)
-    rows, columns = heatmaps.shape[1:]
+    if isinstance(explanation, FramesLike):
+        axes, cells = axis_heatmaps(explanation, limits)
+        data = _heatmap_data(explanation, cells, axes[0]["rows"], axes[0]["columns"], axes[0]["box"])
+        data["axes"] = axes
+    elif isinstance(explanation, SignalLike):
+        maps = signal_heatmaps(explanation)
+        start, stop = explanation.placement.extents[0]
+        data = _heatmap_data(explanation, list(maps), 1, maps.shape[1], [0, start, 1, stop])
+        data["extent"] = [start, stop]
+    else:
+        box = [float(edge) for edge in explanation.placement.heatmap_box]
+        data = _heatmap_data(explanation, list(heatmaps), heatmaps.shape[1], heatmaps.shape[2], box)
+        data["input"] = [float(edge) for edge in explanation.placement.box]
+    return data
+
+
+def _heatmap_data(
+    explanation: ExplainedLike, cells: Sequence[FloatArray], rows: int, columns: int, box: list[float]
+) -> ExplanationData:
     return {
         "model": explanation.model,
         "method": explanation.method,
@@ -284,15 +267,15 @@ def _explanation_data(explanation: ExplanationLike) -> ExplanationData:
         "predictions": _top_predictions(explanation),
         "rows": rows,
         "columns": columns,
-        "box": [float(edge) for edge in explanation.placement.heatmap_box],
-        "input": [float(edge) for edge in explanation.placement.box],
-        "signed": bool((heatmaps < 0).any()),
+        "box": box,
+        "input": box,
+        "signed": bool((np.asarray(explanation.heatmaps) < 0).any()),
         "speckled": explanation.peak_quantile < 1,
-        "targets": _target_data(explanation),
+        "targets": _target_data(explanation, cells),
     }
 
 
-def _target_data(explanation: ExplanationLike) -> list[TargetData]:
+def _target_data(explanation: ExplainedLike, cells: Sequence[FloatArray]) -> list[TargetData]:
     heatmaps = np.asarray(explanation.heatmaps, dtype=np.float32)
     peaks = peak_values(np.maximum(heatmaps, 0), explanation.peak_quantile).ravel().tolist()
     signed_peaks = peak_values(np.abs(heatmaps), explanation.peak_quantile).ravel().tolist()
@@ -305,14 +288,35 @@ def _target_data(explanation: ExplanationLike) -> list[TargetData]:
             "has_evidence": bool(target.has_evidence),
             "peak": peak,
             "signed_peak": signed_peak,
-            "heatmap": _base64(heatmap.astype("<f4")),
+            "heatmap": base64_of(heatmap.astype("<f4")),
             "check": target.check,
+            "box": _rows_first(target.box),
         }
-        for target, heatmap, peak, signed_peak in zip(explanation.targets, heatmaps, peaks, signed_peaks, strict=True)
+        for target, heatmap, peak, signed_peak in zip(explanation.targets, cells, peaks, signed_peaks, strict=True)
     ]
 
 
-def _top_predictions(explanation: ExplanationLike) -> list[PredictionData]:
+def _rows_first(box: tuple[float, float, float, float] | None) -> list[float] | None:
+    """Return (left, top, right, bottom) in the order of the format's boxes."""
+    return None if box is None else [float(box[edge]) for edge in (1, 0, 3, 2)]
+
+
+def _detections(targets: Sequence[TargetLike]) -> list[PredictionData]:
+    """Return the classes of the detections among targets, the surest first, without the numbers in their names."""
+    found = [target for target in targets if target.box is not None]
+    stems = [_NUMBER.sub("", target.name) for target in found]
+    rows: list[PredictionData] = [
+        {
+            "index": int(target.index),
+            "name": stem if stems.count(stem) > 1 else target.name,
+            "probability": float(target.probability or 0),
+        }
+        for target, stem in zip(found, stems, strict=True)
+    ]
+    return sorted(rows, key=lambda row: -row["probability"])
+
+
+def _top_predictions(explanation: ExplainedLike) -> list[PredictionData]:
     return [
         {"index": index, "name": name, "probability": probability}
         for index, name, probability in explanation.predictions[:SHOWN_PREDICTIONS]
@@ -351,7 +355,3 @@ def _one_per_explanation(name: str, values: Sequence[Item] | None, count: int) -
     if isinstance(values, str) or len(values) != count:
         raise OptionError(f"{name} has {len(values)} entries for {count} explanations; expected one per explanation.")
     return values
-
-
-def _base64(array: ArrayLike) -> str:
-    return base64.b64encode(np.ascontiguousarray(array).tobytes()).decode("ascii")

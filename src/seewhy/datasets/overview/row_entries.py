@@ -14,8 +14,9 @@ from seewhy.errors import ImageError
 from seewhy.images.text import printable
 from seewhy.results.explanation import Explanation
 from seewhy.types import ImageArray
-from seewhy.viewer.photos import PhotoLimits, photo_url
-from seewhy.viewer.viewer_data import ImageEntry, image_entry
+from seewhy.viewer.photos import PhotoLimits
+from seewhy.viewer.viewer_data import image_entry
+from seewhy.viewer.viewer_format import ImageEntry
 
 GREY = 128
 """The colour in the place of an image that is missing."""
@@ -73,7 +74,7 @@ class RowEntries:
             limits: The largest size of the photo.
         """
         explanation, missing = self.show(row)
-        entry = image_entry([explanation], None, photo_url(explanation.image, limits), "")
+        entry = image_entry([explanation], None, "", limits)
         entry.update(self._facts(row))  # type: ignore[typeddict-item]
         if missing:
             entry["notice"] = printable(f"The map alone is shown, for the image is missing: {missing}")

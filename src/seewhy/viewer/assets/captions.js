@@ -11,15 +11,18 @@ export function paneHeadings(contents) {
   if (contents.length === 1) {
     return { shared: { title: first.title, detail: joinFacts(first.facts) }, panes: [null] };
   }
+  const hasInputs = contents.some(({ background }) => background.input !== "");
   const isShared = first.facts.map((fact, i) => contents.every((content) => content.facts[i] === fact));
   const ownFacts = contents.map(({ facts }) => facts.filter((_, i) => !isShared[i]));
   const detail = joinFacts(first.facts.filter((_, i) => isShared[i]));
-  const hasOneTitle = contents.every(({ title }) => title === first.title) && ownFacts[0].length > 0;
+  const hasOneTitle = contents.every(({ title }) => title === first.title) && (hasInputs || ownFacts[0].length > 0);
+  const ownTitle = ({ title, background }, facts) => {
+    const own = [hasInputs ? background.input : null, hasOneTitle ? null : title].filter(Boolean).join(": ");
+    return own === "" ? { title: joinFacts(facts), detail: "" } : { title: own, detail: joinFacts(facts) };
+  };
   return {
     shared: { title: hasOneTitle ? first.title : "", detail },
-    panes: contents.map(({ title }, i) =>
-      hasOneTitle ? { title: joinFacts(ownFacts[i]), detail: "" } : { title, detail: joinFacts(ownFacts[i]) },
-    ),
+    panes: contents.map((content, i) => ownTitle(content, ownFacts[i])),
   };
 }
 
@@ -30,7 +33,7 @@ export function paneHeadings(contents) {
 export function paneCaptions(contents, style) {
   const drawn = contents.filter(({ warning }) => warning === null);
   const names = new Set(drawn.map(({ name }) => name));
-  const kind = drawn.every(({ isClass }) => isClass) ? "class" : "target";
+  const kind = drawn.every((content) => content.kind === drawn[0].kind) ? drawn[0]?.kind : "target";
   const subjectOf = ({ name }) => (names.size === 1 ? `“${name}”` : `the ${kind} named above the image`);
   const texts = drawn.map((content) => captionText(content, style, subjectOf(content)));
   if (new Set(texts).size <= 1) {
@@ -56,10 +59,16 @@ function captionText(content, style, subject) {
     box: `Boxes surround connected regions of at least ${threshold}; the thick one surrounds the largest region.`,
   };
   const cropText = isCropped(content.heatmap) ? "Nothing is known about the part that the model did not see." : null;
-  return [modeText[style.mode], evidenceText(content, subject), cropText].filter(Boolean).join(" ");
+  const texts = [frameText(content), modeText[style.mode], evidenceText(content, subject), cropText];
+  return texts.filter(Boolean).join(" ");
 }
 
-function evidenceText({ heatmap, minus }, subject) {
+function frameText({ frames }) {
+  const texts = [null, "The white frame is the box that the detector found.", "The white frames are the two boxes."];
+  return texts[frames.length];
+}
+
+function evidenceText({ heatmap, minus, kind, background }, subject) {
   if (minus !== null) {
     return (
       `Warm colours are stronger evidence for “${minus[0]}”, cold colours for “${minus[1]}”. ` +
@@ -69,5 +78,9 @@ function evidenceText({ heatmap, minus }, subject) {
   const colours = heatmap.signed
     ? `Warm colours are evidence for ${subject}, cold colours evidence against it.`
     : `The brighter a place, the stronger the evidence for ${subject}.`;
-  return `${colours} Each heatmap is scaled to its own peak, so a bright one does not mean a probable class.`;
+  const likely = kind === "detection" ? "a sure detection" : "a probable class";
+  const peak = heatmap.largest === null ? "its own peak" : `its peak in all of ${background.noun}`;
+  const scale = `Each heatmap is scaled to ${peak}, so a bright one does not mean ${likely}.`;
+  const units = "The values at the ends of the colour bars have the same units in all images.";
+  return [colours, scale, background.input === "" ? null : units].filter(Boolean).join(" ");
 }

@@ -1,7 +1,7 @@
 /** The display options that the reader can change, and the controls for them. */
 
 import { createCheckbox, createElement, createRadioGroup, createSelect, createSlider } from "./dom.js";
-import { describeExplanation } from "./pane_contents.js";
+import { describeExplanation, showsDetections } from "./pane_contents.js";
 
 const MODES = [
   ["overlay", "Overlay"],
@@ -26,6 +26,7 @@ export function defaultDisplay({ alpha, colormap }) {
     signed: false,
     sideBySide: false,
     difference: false,
+    boxes: true,
   };
 }
 
@@ -46,12 +47,13 @@ export function createControls(image, display, colormapNames, onchange, onselect
     Object.assign(display, changes);
     onchange();
   };
+  const isDetector = showsDetections(image);
   const alpha = createSlider("Opacity", (fraction) => set({ alpha: fraction }));
   const threshold = createSlider("Threshold", (fraction) =>
     set({ thresholds: { ...display.thresholds, [display.mode]: fraction } }),
   );
   const comparison = createRadioGroup(
-    "Compare pinned classes",
+    `Compare pinned ${isDetector ? "detections" : "classes"}`,
     [["beside", "Side by side"], ["difference", "Difference"]],
     display.difference ? "difference" : "beside",
     (chosen) => set({ difference: chosen === "difference" }),
@@ -63,14 +65,15 @@ export function createControls(image, display, colormapNames, onchange, onselect
     { class: "controls" },
     comparison,
     ...createExplanationChoice(image, display, set, onselect),
-    createRadioGroup("Show as", MODES, display.mode, (mode) => set({ mode })),
-    alpha.element,
+    image.signal ? null : createRadioGroup("Show as", MODES, display.mode, (mode) => set({ mode })),
+    image.signal ? null : alpha.element,
     threshold.element,
     colormap,
     jetWarning,
     image.explanations.some((explanation) => explanation.signed)
       ? createCheckbox("Show evidence against, too", display.signed, (signed) => set({ signed }))
       : null,
+    isDetector ? createCheckbox("Show the boxes of all detections", display.boxes, (boxes) => set({ boxes })) : null,
   );
 
   function update(pinned, isSigned) {

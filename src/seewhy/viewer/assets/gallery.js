@@ -2,8 +2,8 @@
 
 import { styleOf } from "./controls.js";
 import { createElement, createSelect } from "./dom.js";
-import { draw } from "./renderer.js";
-import { decodeHeatmaps, loadPhoto, photoPixels } from "./photos.js";
+import { drawContent, drawFrames } from "./frames.js";
+import { decodeHeatmaps } from "./photos.js";
 import {
   CONFIDENCES,
   defaultFilter,
@@ -14,8 +14,14 @@ import {
   VERDICTS,
 } from "./gallery_filter.js";
 import { paneContents, targetKey } from "./pane_contents.js";
+import { loadOneFrame, loadBackgrounds } from "./recording.js";
+import { drawSignal } from "./signal_drawing.js";
 
 const THUMBNAIL_PIXELS = 40_000;
+/** A thumbnail's canvas is larger than it is shown, so the lines of a frame have to be wider. */
+const THUMBNAIL_LINES = 80;
+const SIGNAL_THUMBNAIL = [300, 180];
+const ONE_FRAME = { axis: 0, frame: 0 };
 const PRELOAD_MARGIN = "300px";
 const SPACE_FOR_FILTERS = "(min-width: 48rem)";
 
@@ -70,15 +76,15 @@ export function createGallery(images, colormaps, display, loadEntry, onopen, has
   async function drawThumbnail(card) {
     const position = cards.indexOf(card);
     try {
-      const image = decodeHeatmaps(await loadEntry(position));
-      const photo = photoPixels(await loadPhoto(image), THUMBNAIL_PIXELS);
-      const canvas = card.querySelector("canvas");
-      canvas.width = photo.width;
-      canvas.height = photo.height;
+      const entry = decodeHeatmaps(await loadEntry(position));
+      const image = await (entry.recording ? loadOneFrame : loadBackgrounds)(entry, THUMBNAIL_PIXELS);
       const first = targetKey(image.explanations[0].targets[0]);
-      const [content] = paneContents(image, { current: first, pinned: [], explanation: 0 });
+      const contents = paneContents(image, { current: first, pinned: [], explanation: 0, place: ONE_FRAME });
       const style = styleOf({ ...display, mode: "overlay" }, false, colormaps);
-      draw(canvas.getContext("2d"), photo, content.heatmap, style);
+      drawBeside(
+        card.querySelector("canvas"),
+        contents.map((content) => drawThumbnailOf(content, style)),
+      );
       if (image.notice) {
         card.querySelector("button").append(createElement("span", { class: "label" }, "The map alone."));
       }
@@ -97,6 +103,31 @@ export function createGallery(images, colormaps, display, loadEntry, onopen, has
       queue.clear();
     },
   };
+}
+
+function drawThumbnailOf(content, style) {
+  const canvas = document.createElement("canvas");
+  if (content.background.signal) {
+    [canvas.width, canvas.height] = SIGNAL_THUMBNAIL;
+    drawSignal(canvas, content, style);
+  } else {
+    drawContent(canvas, content.background.photo, content, style);
+    drawFrames(canvas, content, THUMBNAIL_LINES);
+  }
+  return canvas;
+}
+
+/** Draws canvases on one, side by side at the same height. */
+function drawBeside(canvas, parts) {
+  const height = Math.max(...parts.map((part) => part.height));
+  const widths = parts.map((part) => Math.round((part.width * height) / part.height));
+  canvas.height = height;
+  canvas.width = widths.reduce((sum, width) => sum + width, 0);
+  let left = 0;
+  parts.forEach((part, position) => {
+    canvas.getContext("2d").drawImage(part, left, 0, widths[position], height);
+    left += widths[position];
+  });
 }
 
 function createCard(image, onopen) {

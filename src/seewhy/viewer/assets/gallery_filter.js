@@ -21,6 +21,7 @@ export const VERDICTS = [
   ["wrong", "Wrong"],
 ];
 
+const SHOWN_DETECTIONS = 3;
 const RANGES = { any: [-1, 2], high: [0.9, 2], middle: [0.5, 0.9], low: [0, 0.5] };
 
 /** Returns the filter that a gallery starts with, which every image passes. */
@@ -30,7 +31,7 @@ export function defaultFilter() {
 
 /** Returns the names of the predicted classes of all images. */
 export function predictedClasses(images) {
-  return [...new Set(images.flatMap((image) => image.predictions.slice(0, 1)).map((best) => best.name))].sort();
+  return [...new Set(images.flatMap(classesOf))].sort();
 }
 
 /** Returns the positions of the images that pass the filter, in its order. */
@@ -40,7 +41,12 @@ export function filterImages(images, filter) {
   return compare ? positions.sort((a, b) => compare(images[a], images[b])) : positions;
 }
 
-const confidenceOf = (image) => image.predictions[0]?.probability ?? -1;
+/** Returns the names of the classes of an image: the predicted one, or those that a detector found. */
+function classesOf(image) {
+  return (image.detections ?? image.predictions.slice(0, 1)).map(({ name }) => name);
+}
+
+const confidenceOf = (image) => (image.detections ?? image.predictions)[0]?.probability ?? -1;
 const isWrong = (image) => image.correct === false;
 
 const COMPARISONS = {
@@ -54,16 +60,22 @@ function passes(image, { search, predicted, confidence, verdict }) {
   const [from, to] = RANGES[confidence];
   const hasConfidence = confidence === "any" || (from <= confidenceOf(image) && confidenceOf(image) < to);
   const hasVerdict = verdict === "any" || image.correct === (verdict === "correct");
-  const hasClass = predicted === "" || image.predictions[0]?.name === predicted;
+  const hasClass = predicted === "" || classesOf(image).includes(predicted);
   return hasConfidence && hasVerdict && hasClass && searchText(image).includes(search.trim().toLowerCase());
 }
 
 function searchText(image) {
-  return [image.name, image.label ?? "", image.predictions[0]?.name ?? ""].join(" ").toLowerCase();
+  return [image.name, image.label ?? "", ...classesOf(image)].join(" ").toLowerCase();
 }
 
-/** Returns the text below a thumbnail: the predicted class and its probability. */
+/** Returns the text below a thumbnail: the predicted class and its probability, or the surest detections. */
 export function predictionText(image) {
+  if (image.detections) {
+    const shown = image.detections.slice(0, SHOWN_DETECTIONS);
+    const more = image.detections.length - shown.length;
+    const texts = shown.map(({ name, probability }) => `${name} ${formatPercent(probability)}`);
+    return `Detected: ${texts.join(", ")}${more > 0 ? ` and ${more} more` : ""}`;
+  }
   const best = image.predictions[0];
   return best === undefined ? "" : `Predicted: ${best.name}, ${formatPercent(best.probability)}`;
 }

@@ -1,8 +1,10 @@
-/** One heatmap on its photo: the canvas, its heading, the value at a point, and saving it. */
+/** One heatmap on its photo: the canvas, the boxes of detections, the value at a point, and saving it. */
 
 import { createElement } from "./dom.js";
 import { formatValue } from "./numbers.js";
-import { colorGradient, draw } from "./renderer.js";
+import { createDetectionBoxes } from "./detection_boxes.js";
+import { drawContent, drawFrames } from "./frames.js";
+import { createPaneFrame, saveCanvas } from "./pane_frame.js";
 import { photoPixels } from "./photos.js";
 import { valueAt } from "./placement.js";
 import { describePeak, peakPoint } from "./pane_contents.js";
@@ -11,40 +13,27 @@ const KEY_STEP = 1 / 40;
 const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
 
 /**
- * Creates a pane of an image. `photo` is {width, height, pixels}, `bitmap` the loaded photo at its full size. `onscroll`
- * receives the position to which the reader scrolls an image that is zoomed.
+ * Creates a pane of an image.
+ *
+ * The callbacks are `onscroll(left, top)`, for when the reader scrolls an image that is zoomed; `onpoint(key)`, for when
+ * the reader points at the box of a detection, with null when that ends; and `onselect(key, content)`, for a click on
+ * one, with what the pane shows.
  */
-export function createPane(image, photo, bitmap, onscroll) {
-  const title = createElement("h3", {});
-  const detail = createElement("p", { class: "detail" });
-  const heading = createElement("figcaption", {}, title, detail);
+export function createPane(image, { onscroll, onpoint, onselect }) {
   const canvas = createElement("canvas", { tabindex: 0, role: "img" });
-  canvas.width = photo.width;
-  canvas.height = photo.height;
   const mark = createElement("span", { class: "mark", hidden: true });
-  const value = createElement("output", { class: "value", hidden: true }); // over the image, which it cannot move
-  const zoomable = createElement("div", { class: "zoomable" }, canvas, mark);
-  const scroller = createElement("div", { class: "scroller" }, zoomable);
-  const caption = createElement("p", { class: "caption" });
-  const legend = createLegend();
-  const save = createElement("button", { type: "button", onclick: savePng }, "Save as PNG");
-  const element = createElement(
-    "figure",
-    { class: "pane" },
-    heading,
-    createElement("div", { class: "stage" }, scroller, value),
-    createElement("div", { class: "foot" }, legend.element, save),
-    caption,
-  );
-  element.style.setProperty("--aspect", String(photo.width / photo.height));
+  const boxes = createDetectionBoxes(image.name, { onpoint, onselect: (key) => onselect(key, shown.content) });
+  const zoomable = createElement("div", { class: "zoomable" }, canvas, boxes.element, mark);
+  const frame = createPaneFrame(zoomable, () => saveCanvas(image, shown.content, drawFullSize(shown)));
+  const { element, scroller, value } = frame;
   let shown = null; // {content, style}
   let zoom = 1;
   let centre = null; // of zooming: the point {x, y} of the image, and {left, top}, to which it was scrolled then
   let pointer = { x: 0.5, y: 0.5 };
 
-  canvas.addEventListener("pointermove", pointAtEvent);
-  canvas.addEventListener("pointerdown", pointAtEvent); // a tap does not move
-  canvas.addEventListener("pointerleave", (event) => {
+  zoomable.addEventListener("pointermove", pointAtEvent); // also where boxes lie over the canvas
+  zoomable.addEventListener("pointerdown", pointAtEvent); // a tap does not move
+  zoomable.addEventListener("pointerleave", (event) => {
     if (event.pointerType !== "touch") {
       hideValue(); // a finger has to leave before the value can be read
     }
@@ -85,7 +74,8 @@ export function createPane(image, photo, bitmap, onscroll) {
   }
 
   function valueText() {
-    const [x, y] = [pointer.x * image.width, pointer.y * image.height];
+    const { width, height } = shown.content.background;
+    const [x, y] = [pointer.x * width, pointer.y * height];
     const position = `At ${Math.floor(x)}, ${Math.floor(y)}: `;
     const { heatmap, rawHeatmap, peak } = shown.content;
     if (heatmap === null) {
@@ -99,32 +89,28 @@ export function createPane(image, photo, bitmap, onscroll) {
     return `${position}${formatValue(raw)}${percent}`;
   }
 
-  /** Shows a content (pane_contents.js) in a style (renderer.js), with its own heading and caption (captions.js). */
-  function show(content, style, ownHeading, ownCaption) {
+  /**
+   * Shows a content (pane_contents.js) in a style (renderer.js), with its own heading and caption (captions.js), and
+   * the boxes of all detections, or of what is shown only.
+   */
+  function show(content, style, ownHeading, ownCaption, hasAllBoxes) {
     shown = { content, style };
-    heading.hidden = ownHeading === null;
-    title.textContent = ownHeading?.title ?? "";
-    detail.textContent = ownHeading?.detail ?? "";
-    const context = canvas.getContext("2d");
-    if (content.heatmap === null) {
-      context.putImageData(new ImageData(new Uint8ClampedArray(photo.pixels), photo.width, photo.height), 0, 0);
-    } else {
-      draw(context, photo, content.heatmap, style);
-    }
+    frame.show(content, style, ownHeading, ownCaption);
+    const { photo } = content.background;
+    element.style.setProperty("--aspect", String(photo.width / photo.height));
+    drawContent(canvas, photo, content, style);
+    boxes.update(content, hasAllBoxes);
     canvas.setAttribute("aria-label", ariaLabel(content));
-    caption.textContent = ownCaption ?? "";
-    caption.hidden = ownCaption === null;
-    caption.classList.toggle("warning", content.warning !== null);
-    legend.update(content, style);
-    save.disabled = content.heatmap === null;
     if (!mark.hidden) {
       value.textContent = valueText();
     }
   }
 
   function ariaLabel(content) {
-    const summary = content.warning ?? `strongest ${describePeak(content.heatmap)}`;
-    return `${image.name}: ${content.title}; ${content.detail}; ${summary}`;
+    const { input, label = "" } = content.background;
+    const summary = content.warning ?? describePeak(content.heatmap);
+    const name = [image.name, input, label].filter(Boolean).join(", ");
+    return `${name}: ${content.title}; ${content.detail}; ${summary}`;
   }
 
   /** Zooms to a factor, towards the peak of the heatmap, or towards the middle of what the reader has scrolled to. */
@@ -155,47 +141,13 @@ export function createPane(image, photo, bitmap, onscroll) {
     scroller.scrollTo({ left, top, behavior: "instant" });
   }
 
-  function savePng() {
-    drawFullSize(bitmap, shown).toBlob((blob) => {
-      const href = URL.createObjectURL(blob);
-      createElement("a", { href, download: fileName(image, shown.content) }).click();
-      setTimeout(() => URL.revokeObjectURL(href), 10_000);
-    }, "image/png");
-  }
-
-  return { element, show, setZoom, scrollTo };
+  return { element, show, setZoom, scrollTo, point: boxes.point };
 }
 
-/** Draws the pane again, at the full size of the photo. */
-function drawFullSize(bitmap, { content, style }) {
-  const photo = photoPixels(bitmap);
+/** Draws the pane again, at the full size of the photo, with the frame of the detection. */
+function drawFullSize({ content, style }) {
   const canvas = document.createElement("canvas");
-  canvas.width = photo.width;
-  canvas.height = photo.height;
-  draw(canvas.getContext("2d"), photo, content.heatmap, style);
+  drawContent(canvas, photoPixels(content.background.bitmap), content, style);
+  drawFrames(canvas, content);
   return canvas;
-}
-
-function fileName(image, content) {
-  const stem = image.name.replace(/\.[^.]*$/, "");
-  return `${[stem, content.method, content.name].join("_").replace(/[^\p{L}\p{N}+.-]+/gu, "_")}.png`;
-}
-
-/** Creates the colour bar. */
-function createLegend() {
-  const bar = createElement("span", { class: "bar", "aria-hidden": true });
-  const low = createElement("span", {});
-  const high = createElement("span", {});
-  const element = createElement("div", { class: "legend" }, low, bar, high);
-
-  function update(content, style) {
-    element.hidden = content.heatmap === null;
-    if (content.heatmap !== null) {
-      bar.style.background = colorGradient(style.colors);
-      low.textContent = content.low;
-      high.textContent = content.high;
-    }
-  }
-
-  return { element, update };
 }

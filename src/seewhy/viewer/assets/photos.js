@@ -10,14 +10,37 @@ export function decodeColormaps(data) {
   return Object.fromEntries(Object.entries(data.colormaps).map(([name, base64]) => [name, bytesFromBase64(base64)]));
 }
 
-/** Returns an image's entry with the heatmap of each target decoded into `cells`. */
+/**
+ * Returns an image's entry with the heatmap of each target decoded into `cells`, and its `box`, or null. Each explanation
+ * has `parts`, one for each image of the sample, with its `position` among them, and `choice`, the position of the
+ * explanation.
+ */
 export function decodeHeatmaps(image) {
-  const decoded = (target) => ({ ...target, cells: floatsFromBase64(target.heatmap) });
-  const explanations = image.explanations.map((explanation) => ({
-    ...explanation,
-    targets: explanation.targets.map(decoded),
-  }));
+  const explanations = image.explanations.map((explanation, choice) => {
+    const parts = [explanation, ...(explanation.others ?? [])].map((part, position) => ({
+      ...part,
+      targets: part.targets.map(decodeTarget),
+      axes: part.axes && withOffsets(part.axes),
+      position,
+      choice,
+    }));
+    return { ...parts[0], parts };
+  });
   return { ...image, explanations };
+}
+
+function decodeTarget(target) {
+  return { ...target, box: target.box ?? null, cells: floatsFromBase64(target.heatmap) };
+}
+
+/** Adds to each axis of a recording where its cells begin: a target's are those across the first axis, then the next. */
+function withOffsets(axes) {
+  let offset = 0;
+  return axes.map((axis) => {
+    const own = { ...axis, offset };
+    offset += axis.depth * axis.rows * axis.columns;
+    return own;
+  });
 }
 
 /** Loads the photo of an image, or throws an error that names the image. */

@@ -73,7 +73,12 @@ export function createPredictionList(image, position, { onpoint, onleave, onpin 
     }
   }
 
-  return { element: list, update };
+  /** Highlights the target whose box the reader points at; none for null. */
+  function point(key) {
+    buttons.forEach((button, own) => button.classList.toggle("pointed", own === key));
+  }
+
+  return { element: list, update, point };
 }
 
 /** Returns the rows of the list, as [target or prediction, whether it was explained]. */

@@ -17,7 +17,8 @@ const CONTOUR_LEVELS = 4;
  * Draws a heatmap on its photo.
  *
  * `photo` is {width, height, pixels}; `heatmap` is as in placement.js, with `extent` {width, height}, the size of the
- * image that its box refers to, `signed` and `speckled`; `style` is {mode, alpha, threshold, colors}: "overlay", "heatmap",
+ * image that its box refers to, `signed` and `speckled`, and `largest`, the largest absolute value of the recording that
+ * it is a frame of, or null; `style` is {mode, alpha, threshold, colors}: "overlay", "heatmap",
  * "contour" or "box", two numbers in 0..1, and 256 colours of three bytes.
  */
 export function draw(context, photo, heatmap, style) {
@@ -26,7 +27,7 @@ export function draw(context, photo, heatmap, style) {
     const white = () => new Int32Array(photo.width * photo.height).fill(-1);
     const background = style.mode === "overlay" ? packPixels(photo.pixels) : white();
     const table = blendTable(heatmap.signed, style);
-    blend(packPixels(image.data), background, photo.width, placeOn(photo, heatmap), table);
+    blend(packPixels(image.data), background, photo.width, placeOn(photo, heatmap), table, heatmap.largest);
   } else {
     image.data.set(photo.pixels);
   }
@@ -34,7 +35,7 @@ export function draw(context, photo, heatmap, style) {
   if (style.mode === "contour") {
     drawContours(context, photo, heatmap, style);
   } else if (style.mode === "box") {
-    drawBoxes(context, photo, placeOn(photo, regionsOf(heatmap)).values, heatmap.signed, style);
+    drawBoxes(context, photo, placeOn(photo, regionsOf(heatmap)).values, heatmap, style);
   }
 }
 
@@ -93,13 +94,13 @@ function indicesOf(values, signed, buffer) {
 /** Returns pixels as one integer each: red in the lowest byte, then green, blue and alpha. */
 const packPixels = (pixels) => new Int32Array(pixels.buffer);
 
-/** Returns the smallest absolute value that is shown: a fraction of the largest. */
-function lowestShown(values, threshold) {
+/** Returns the smallest absolute value that is shown: a fraction of `known`, or if that is null of the largest. */
+function lowestShown(values, threshold, known) {
   if (threshold === 0) {
     return 0;
   }
-  let largest = 0;
-  for (let i = 0; i < values.length; i += 1) {
+  let largest = known ?? 0;
+  for (let i = 0; known === null && i < values.length; i += 1) {
     const size = values[i] < 0 ? -values[i] : values[i];
     largest = size > largest ? size : largest;
   }
@@ -138,9 +139,9 @@ const ROUND_BLUE_RED = 0x800080;
  * This runs for every pixel at every change, so blue and red, which have a free byte between them, are multiplied at
  * once.
  */
-function blend(pixels, background, width, { values, colorIndices, top, bottom, left, right }, table) {
+function blend(pixels, background, width, { values, colorIndices, top, bottom, left, right }, table, largest) {
   const { backgroundWeight, blueRed, green, threshold } = table;
-  const lowest = lowestShown(values, threshold);
+  const lowest = lowestShown(values, threshold, largest);
   pixels.set(background);
   for (let y = top; y < bottom; y += 1) {
     for (let i = y * width + left, end = y * width + right; i < end; i += 1) {
@@ -164,7 +165,7 @@ function drawContours(context, photo, heatmap, { threshold, colors }) {
   const ys = gridBetween(Math.max(top, input[0], 0), Math.min(bottom, input[2], heatmap.extent.height));
   const xs = gridBetween(Math.max(left, input[1], 0), Math.min(right, input[3], heatmap.extent.width));
   const { values } = placeHeatmap(heatmap, ys, xs);
-  const largest = values.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
+  const largest = heatmap.largest ?? values.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
   if (largest === 0) {
     return;
   }
@@ -183,8 +184,8 @@ function drawContours(context, photo, heatmap, { threshold, colors }) {
 }
 
 /** Draws boxes around the connected regions above the threshold; the box of the largest region is thick. */
-function drawBoxes(context, photo, values, signed, { threshold, colors }) {
-  const lowest = Math.max(lowestShown(values, threshold), Number.MIN_VALUE);
+function drawBoxes(context, photo, values, { signed, speckled, largest }, { threshold, colors }) {
+  const lowest = Math.max(lowestShown(values, threshold, speckled ? null : largest), Number.MIN_VALUE);
   for (const sign of signed ? [-1, 1] : [1]) {
     const boxes = boundingBoxes(sign === 1 ? values : values.map((value) => -value), lowest, photo.width);
     boxes.reverse().forEach((box, position) => {

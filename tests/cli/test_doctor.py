@@ -1,0 +1,41 @@
+"""`seewhy doctor`: versions, what frameworks run on, and what is broken."""
+
+import importlib.metadata
+import json
+import sys
+
+import pytest
+
+from seewhy.cli import doctor
+
+
+def test_versions_and_devices_are_found(run):
+    code, out, err = run("doctor", "--json")
+    assert (code, err) == (0, "")
+    findings = {finding["name"]: finding for finding in json.loads(out)["findings"]}
+    assert findings["numpy"]["version"] == importlib.metadata.version("numpy")
+    assert findings["torch"]["detail"].startswith("cpu")
+    assert findings["tensorflow"]["detail"].startswith("CPU:0")
+    assert "CPUExecutionProvider" in findings["onnxruntime"]["detail"]
+    code, out, _ = run("doctor")
+    assert code == 0
+    assert any(line.split() == ["numpy", importlib.metadata.version("numpy")] for line in out.splitlines())
+
+
+def test_what_is_missing_and_what_does_not_import(run, monkeypatch, tmp_path):
+    monkeypatch.setattr(doctor, "FRAMEWORKS", ("torch", "jax"))
+    monkeypatch.setattr(doctor, "LIBRARIES", ("no-such-package",))
+    (tmp_path / "torch.py").write_text("raise OSError('libtorch.so: cannot open shared object file\\nand more')")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.delitem(sys.modules, "torch")
+    code, out, _ = run("doctor")
+    lines = {line.split()[0]: line for line in out.splitlines() if line}
+    assert code == 1
+    assert lines["torch"].endswith(", does not import  OSError: libtorch.so: cannot open shared object file")
+    assert lines["no-such-package"].split(maxsplit=1)[1] == "not installed"
+
+
+@pytest.mark.parametrize("build", ["cpu", "gpu"])
+def test_builds_under_another_name(monkeypatch, build):
+    monkeypatch.setattr(doctor, "version_of", lambda name: "1.2" if name == f"onnxruntime-{build}" else None)
+    assert doctor._framework("onnxruntime").version == "1.2"
