@@ -128,15 +128,19 @@ class Steps(nn.Module):
 FOREGROUND = {"features": nn.Conv2d(3, 6, 3), "relu": nn.ReLU(), "scores": nn.Conv2d(6, 1, 1), "ending": nn.Sigmoid()}
 
 
-@pytest.mark.parametrize("model", [nn.Sequential(OrderedDict(FOREGROUND)), Steps()], ids=["foreground", "sequence"])
-def test_classes_of_pixels_and_of_steps(model):
+@pytest.mark.parametrize(
+    ("model", "targets"),
+    [(nn.Sequential(OrderedDict(FOREGROUND)), [1, 0]), (Steps(), "top-2")],
+    ids=["foreground", "sequence"],
+)
+def test_classes_of_pixels_and_of_steps(model, targets):
     """Several at once; a foreground in one channel has two classes; an image may have others than the next one."""
     torch.manual_seed(1)
     for parameter in model.parameters():
         nn.init.normal_(parameter)
-    found = seewhy.Explainer(model, layer="features").heatmaps(IMAGES, "top-2")
+    found = seewhy.Explainer(model, layer="features").heatmaps(IMAGES, targets)
     assert np.abs(found.values).reshape(3, 2, -1).max(axis=2).min() > 0
-    agree(model, "hirescam", "features", "top-2")
+    agree(model, "hirescam", "features", targets)
 
 
 def test_functions_of_one_and_of_all_outputs():
