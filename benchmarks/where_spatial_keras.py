@@ -36,7 +36,7 @@ def by_frame(x: Any) -> Any:
     """Return the logits of a convolutional model of each frame, (N, frames, h, w, K)."""
     for level, width in enumerate((12, 16, 24)):
         x = layers.TimeDistributed(layers.MaxPooling2D())(x) if level == 1 else x
-        x = layers.TimeDistributed(layers.Conv2D(width, 1 if level == 2 else 3, padding="same"))(x)
+        x = layers.TimeDistributed(layers.Conv2D(width, 3, padding="same"))(x)
         x = layers.ReLU()(layers.TimeDistributed(layers.BatchNormalization(epsilon=EPSILON))(x))
     x = layers.TimeDistributed(layers.GlobalAveragePooling2D())(x)
     return layers.Dense(CLASSES, name="head")(layers.GlobalAveragePooling1D()(x))

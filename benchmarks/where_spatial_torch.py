@@ -31,14 +31,14 @@ def block(axes: int, given: int, made: int, kernel: int = 3) -> nn.Sequential:
     )
 
 
-def pooling_blocks(axes: int, widths: tuple[int, ...], pools: tuple[Size, ...]) -> nn.Sequential:
-    """Return blocks of these widths, the first ones followed by pooling, the last one with a kernel of one position.
+def pooling_blocks(axes: int, widths: tuple[int, ...], pools: tuple[Size, ...], last: int = 1) -> nn.Sequential:
+    """Return blocks of these widths, the first ones followed by pooling, the last one with a kernel of its own.
 
     So what a position sees is no larger than the objects are.
     """
     parts: list[nn.Module] = []
     for level, pair in enumerate(pairwise(widths)):
-        parts.append(block(axes, *pair, kernel=1 if level == len(widths) - 2 else 3))
+        parts.append(block(axes, *pair, kernel=last if level == len(widths) - 2 else 3))
         parts += [POOLINGS[axes](pool) for pool in pools[level : level + 1]]
     return nn.Sequential(*parts)
 
@@ -59,7 +59,7 @@ class Frames(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.blocks, self.head = pooling_blocks(2, (1, 12, 16, 24), (2,)), nn.Linear(24, CLASSES)
+        self.blocks, self.head = pooling_blocks(2, (1, 12, 16, 24), (2,), last=3), nn.Linear(24, CLASSES)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         images, frames = x.shape[0], x.shape[2]
