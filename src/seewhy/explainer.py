@@ -567,10 +567,11 @@ class Explainer:
         self, detector: DetectorRunner, inputs: InputBatch, target: Target, batch_size: int
     ) -> Heatmaps:
         """Explain detections, each image alone: its detections, and the layers that show them, are its own."""
-        is_matched, images = self.method.needs_runner, []
-        for row in range(image_count(inputs)):
+        is_matched, count, images = self.method.needs_runner, image_count(inputs), []
+        for row in range(count):
             image, of_image = image_at(inputs, row), target.for_image(row)
-            fixed = fix_detections(detector, self.classifier, image, of_image, row, is_matched=is_matched)
+            name = "the image" if count == 1 else f"image {row} of the batch"
+            fixed = fix_detections(detector, self.classifier, image, of_image, name, is_matched=is_matched)
             output = None if is_matched else CLASS_LOGITS
             objective = Objective(fixed, self.score, output, self.method.contrast)
             plan = self._plan(image, objective, batch_size)

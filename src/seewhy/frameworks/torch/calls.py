@@ -23,6 +23,7 @@ from seewhy.frameworks.torch.private_api import (
     version_of,
 )
 from seewhy.frameworks.torch.tensors import TRANSFORMED, has_memory
+from seewhy.frameworks.torch.ultralytics import inner_model
 from seewhy.threads import this_thread
 from seewhy.types import NativeTensor
 
@@ -106,12 +107,14 @@ class TorchRecorder(Recorder):
 
         An output that was modified in place since is new: after a convolution and an in-place ReLU, the ReLU computed
         the values that the model continues with. A block that ends in a module that it calls several times, such as
-        the one ReLU of a residual block, is not a pass-through: the block's path names that call.
+        the one ReLU of a residual block, or of the whole model, is not a pass-through: the block's path names that
+        call.
         """
         reference, previous = self._calls_by_storage.get(_storage_key(output), (None, None))
         if reference is None or reference() is None or previous is None:
             return isinstance(layer, torch.nn.Flatten)  # it keeps the values, even where it has to copy them
-        is_shared_inside = previous.number > 1 and previous.path.startswith(path + ".")
+        is_block = previous.path.startswith(path + ".") or any(submodules(layer))
+        is_shared_inside = previous.number > 1 and is_block
         return previous.is_pooling or previous.is_pass_through or not is_shared_inside
 
 
@@ -146,9 +149,10 @@ def recording_calls(layers: dict[str, Any], recorder: Recorder) -> Iterator[None
 
 
 def unwrap(model: Any) -> Any:
-    """Return the module that torch.compile or data parallelism wraps."""
+    """Return the module that torch.compile, data parallelism or a YOLO object of ultralytics wraps."""
     while True:
         inner = model.module if isinstance(model, WRAPPERS) else compiled_module(model)
+        inner = inner_model(model) if inner is None else inner
         if inner is None:
             return model
         model = inner
