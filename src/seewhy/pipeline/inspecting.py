@@ -5,8 +5,10 @@ from dataclasses import replace
 
 import numpy as np
 
+from seewhy import methods as all_methods
 from seewhy.attribution.attribute import attribute
 from seewhy.attribution.checks import check_inspected
+from seewhy.attribution.pixel_classes import reads_pixels
 from seewhy.frameworks.structures import InputBatch
 from seewhy.images.geometry import Placement
 from seewhy.images.reading import ImageLike, read
@@ -49,6 +51,8 @@ def _inspect(
 ) -> Inspection:
     objective = Objective(target, pipeline.score, pipeline.output)
     plan = pipeline.plan(inputs, objective, 1)
+    if pipeline.method.is_auto and reads_pixels(target):
+        plan = replace(plan, method=all_methods.get("gradcam"), method_reason="")
     check_inspected(plan.method, pipeline.layer_choices, pipeline.augmentations)
     # One capture, however many the targets: their gradients are what is shown.
     plan = replace(plan, strategy="capture", derivatives="gradients")
