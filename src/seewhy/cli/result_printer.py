@@ -11,6 +11,7 @@ from seewhy.cli.batches import Outcome
 from seewhy.cli.run_summary import RunSummary
 from seewhy.cli.tables import print_line, print_table
 from seewhy.results.explained_targets import SHOWN_PREDICTIONS, ExplainedTargets
+from seewhy.results.recording_explanation import RecordingExplanation
 
 MAX_IN_FULL = 3
 """The number of images above which each image gets a single line, and a progress bar is shown."""
@@ -101,7 +102,8 @@ class ResultPrinter:
             print_line(self._console, line)
         for explanation in explanations:
             empty = ", ".join(target.name for target in explanation.targets if not target.has_evidence)
-            note = f"; no evidence for {empty} in the image" if empty else ""
+            noun = explanation.recording.noun if isinstance(explanation, RecordingExplanation) else "image"
+            note = f"; no evidence for {empty} in the {noun}" if empty else ""
             reason = f" (auto: {explanation.method_reason})" if explanation.method_reason else ""
             print_line(self._console, f"layer {explanation.layer}, method {explanation.method}{reason}{note}")
             for target in explanation.targets:
