@@ -16,6 +16,7 @@ from typing import Any, Literal, TypeVar, Unpack, final, overload
 import numpy as np
 
 from seewhy import methods as all_methods
+from seewhy.attribution.added_tokens import warn_of_added_tokens
 from seewhy.attribution.attribute import Attribution, attribute
 from seewhy.attribution.augmentation import Augmentation, parse_augmentations
 from seewhy.attribution.auto_layer import Trial, try_all_layers
@@ -461,6 +462,8 @@ class Explainer:
             values, placement = recording_inputs(self.classifier, recording)
             heatmaps = self.heatmaps(values, target.slice_images(row, row + 1), batch_size=batch_size)
             method = all_methods.get(heatmaps.method) if self.method.is_auto else self.method
+            if recording.axes == 1:
+                warn_of_added_tokens(self.framework.calls(self._check_inputs(values)), heatmaps.layer, recording.noun)
             yield build_recording_explanation(heatmaps, recording, placement, self.classifier, method)
 
     def _explain_pixels(
