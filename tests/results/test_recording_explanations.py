@@ -236,3 +236,34 @@ def test_a_class_token_among_the_positions_of_a_signal_is_said():
     with warnings.catch_warnings():
         warnings.simplefilter("error", SeewhyWarning)
         assert seewhy.explain(Tokens(False), sound, targets=0, layer="grown").heatmaps.shape == (1, 9)
+
+
+class Moved(nn.Module):
+    """A model that moves its input before its first layer, and without `move` one that does not."""
+
+    def __init__(self, axes, move=None):
+        super().__init__()
+        torch.manual_seed(0)
+        self.conv = (nn.Conv1d, None, nn.Conv3d)[axes - 1](1, 4, 3, padding=1)
+        self.move = move
+
+    def forward(self, inputs):
+        return torch.relu(self.conv(inputs if self.move is None else self.move(inputs))).flatten(2).mean(2)
+
+
+@pytest.mark.parametrize(
+    ("move", "size", "fault"),
+    [
+        (lambda volume: volume.transpose(2, 4), (8, 8, 8), "its slices do not follow those of the image"),
+        (lambda volume: volume.flip(4), (6, 8, 10), "its columns move against those of the image"),
+        (lambda signal: signal.flip(2), (40,), "its positions move against those of the image"),
+    ],
+)
+def test_a_model_that_moves_the_axes_is_said_to(move, size, fault):
+    values = np.random.default_rng(0).normal(size=size)
+    recording = seewhy.Volume(values) if len(size) == 3 else seewhy.Signal(values)
+    with pytest.warns(SeewhyWarning, match=fault):
+        seewhy.explain(Moved(len(size), move), recording, targets=0, layer="conv")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", SeewhyWarning)
+        seewhy.explain(Moved(len(size)), recording, targets=0, layer="conv")
