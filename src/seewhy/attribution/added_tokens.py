@@ -6,7 +6,7 @@ from seewhy.errors import warn
 from seewhy.frameworks.layers import LayerCall
 
 MAX_ADDED = 16
-"""How many tokens are taken for added ones; a layer with more positions than that has another resolution."""
+"""How many tokens may be added ones; a layer with more positions than that has another resolution."""
 
 LENGTHENING = ("Conv", "ZeroPadding", "UpSampling", "Upsample", "AvgPool", "MaxPool", "AveragePooling", "MaxPooling")
 """How the kinds of layers begin that may have more positions than their input, each of them in its place in time."""
