@@ -244,10 +244,15 @@ def test_a_normalisation_says_it_by_its_axis(axis, expected):
         ((12, 10, 1), "channels_last", False),
         ((4, 4, 4), "channels_first", True),
         ((4, 4, 4), "channels_last", False),
+        ((20, 2), "channels_last", False),
+        ((2, 20), "channels_first", True),
+        ((3, 8, 8, 1), "channels_last", False),  # three slices
+        ((4, 4, 4, 4), "channels_first", True),
     ],
 )
 def test_the_first_layer_tells_the_layout_of_an_input_whose_sizes_do_not(shape, layout, expected):
-    layers = [keras.layers.Conv2D(2, 1, data_format=layout), keras.layers.Flatten(), keras.layers.Dense(2)]
+    convolution = (keras.layers.Conv1D, keras.layers.Conv2D, keras.layers.Conv3D)[len(shape) - 2]
+    layers = [convolution(2, 1, data_format=layout), keras.layers.Flatten(), keras.layers.Dense(2)]
     assert framework_for(keras.Sequential([keras.Input(shape), *layers])).channels_first is expected
 
 

@@ -43,6 +43,14 @@ def test_a_preprocessing_function_is_given_channels_last_and_may_return_either_l
     np.testing.assert_array_equal(recording_inputs(classifier, VOLUME).values[0, 0], VOLUME.values / 2)
 
 
+def test_a_preprocessing_function_that_changes_the_size_or_hides_the_channels():
+    with pytest.warns(SeewhyWarning, match="made 4 x 3 x 8 of 4 x 6 x 8 voxels.*wrong where it cropped"):
+        recording_inputs(torch_model(preprocess=lambda batch: batch[:, :, :3]), VOLUME)
+    cube = seewhy.Volume(RANDOM.random((3, 3, 3, 3)))
+    with pytest.raises(ModelError, match="does not tell whether the channels are the first or the last axis"):
+        recording_inputs(torch_model(preprocess=lambda batch: batch), cube)
+
+
 def test_a_volume_is_resized_to_the_one_size_of_the_model():
     with pytest.warns(SeewhyWarning, match="4 x 6 x 8 was resized to 2 x 9 x 8, the size of the model's input, by"):
         inputs = recording_inputs(seewhy.Classifier(takes(2, 9, 8, 1)), VOLUME)

@@ -2,9 +2,11 @@
 
 import numpy as np
 import pytest
+from pydicom import dcmread
 from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.encaps import encapsulate
 from pydicom.sequence import Sequence
-from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, generate_uid
+from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, JPEG2000Lossless, generate_uid
 
 import seewhy
 from seewhy.errors import RecordingError
@@ -97,12 +99,22 @@ def folders(tmp_path):
         write(tmp_path / "tilted" / f"{number}.dcm", place, ImageOrientationPatient=[1, 0, 0, 0, 0.8, 0.1 * number])
         write(tmp_path / "placeless" / f"{number}.dcm", place, ImagePositionPatient=None)
         write(tmp_path / "sizes" / f"{number}.dcm", place, Rows=3 - number % 2)
+        write(tmp_path / "distances" / f"{number}.dcm", place, PixelSpacing=[1 + number % 2, 1])
+        write(tmp_path / "mixed" / f"{number}.dcm", place, PhotometricInterpretation=f"MONOCHROME{1 + number % 2}")
+        write(tmp_path / "beside" / f"{number}.dcm", (20 * (number == 1), 0, 2.0 * number))
     yield "two", r"contains 2 series: of 0 \(3 slices, 0.dcm and on, 1.0\); of 1 \(2 slices, 1.dcm and on, 1.1\)"
     yield "gap", "uneven distances, from 2 to 4 mm; the largest gap is between 1.dcm and 3.dcm"
     yield "twice", "lie at the same place: 3.dcm and 4.dcm"
     yield "tilted", "are not parallel"
     yield "placeless", "Not every slice .* says where it lies"
-    yield "sizes", r"have different sizes: \[\(2, 4\), \(3, 4\)\]"
+    yield "sizes", r"have different sizes: \(2, 4\), \(3, 4\)"
+    yield "distances", r"different distances between pixels: \(1.0, 1.0\), \(2.0, 1.0\)"
+    yield "mixed", "different photometric interpretations: MONOCHROME1, MONOCHROME2"
+    yield "beside", "are not in a line: 1.dcm lies 20 mm beside it"
+    write(tmp_path / "palette" / "0.dcm", PhotometricInterpretation="PALETTE COLOR")
+    yield "palette", "has pixels of the kind PALETTE COLOR"
+    write(tmp_path / "flat" / "0.dcm", RescaleSlope=0, RescaleIntercept=-1024)
+    yield "flat", "its rescale slope is 0"
     whole = write(tmp_path / "cut" / "0.dcm").read_bytes()
     (tmp_path / "cut" / "0.dcm").write_bytes(whole[:-10])
     yield "cut", "0.dcm is damaged, or of a kind that is not read"
@@ -119,3 +131,32 @@ def test_folders_that_are_no_one_volume(tmp_path):
     for name, message in folders(tmp_path):
         with pytest.raises(RecordingError, match=message):
             seewhy.read_volume(tmp_path / name)
+
+
+def test_without_windows_the_range_of_all_slices_is_shown(tmp_path):
+    for number, factor in enumerate((1, 10)):
+        pixels = (factor * STORED).astype(np.uint16)
+        write(
+            tmp_path / "scan" / f"{number}",
+            (0, 0, 2.0 * number),
+            pixels=pixels,
+            PhotometricInterpretation="MONOCHROME1",
+        )
+    (tmp_path / "scan" / "DICOMDIR").write_bytes(
+        (tmp_path / "scan" / "0").read_bytes()
+    )  # a table of contents, no slice
+    values = seewhy.read_volume(tmp_path / "scan", voi=True).values
+    np.testing.assert_allclose(values, 1 - np.stack([STORED, 10 * STORED]) / 110, rtol=1e-6)
+    alone = seewhy.read_volume(tmp_path / "scan" / "1")  # scanners give their files no suffix
+    np.testing.assert_array_equal(alone.values[0], 10 * STORED)
+
+
+def test_pixels_without_a_decoder(tmp_path, monkeypatch):
+    monkeypatch.setattr("pydicom.pixels.decoders.base.Decoder.is_available", False)
+    path = write(tmp_path / "slice.dcm")
+    file = dcmread(path)
+    file.file_meta.TransferSyntaxUID, file.PixelData = JPEG2000Lossless, encapsulate([b"a frame"])
+    file["PixelData"].is_undefined_length = True
+    file.save_as(path)
+    with pytest.raises(RecordingError, match=r"compressed \(JPEG 2000 .*pip install 'pylibjpeg\[all\]'"):
+        seewhy.read_volume(path)

@@ -10,7 +10,7 @@ import soundfile
 from PIL import Image
 
 import seewhy
-from seewhy.errors import ImageNotFoundError, MissingExtraError, RecordingError
+from seewhy.errors import ImageNotFoundError, MissingExtraError, RecordingError, SeewhyWarning
 from seewhy.recordings import find_reader, recording
 
 AFFINE = np.array([[-2, 0, 0, 90], [0, 2.5, 0, -126], [0, 0, 4, -72], [0, 0, 0, 1.0]])
@@ -70,6 +70,10 @@ def damaged_files(folder):
     flat = nifti(folder / "flat.nii", VALUES[0]).read_bytes()
     singular = bytearray(whole)
     singular[280:328] = struct.pack("<12f", *([0.0] * 12))
+    for number, start in enumerate((0.0, np.inf, np.nan)):
+        moved = bytearray(whole)
+        moved[108:112] = struct.pack("<f", start)
+        yield f"offset{number}.nii", bytes(moved), "expected real numbers after the header"
     yield "cut.nii", whole[:400], "is truncated: its header announces 472 bytes, and there are 400"
     yield "cut.nii.gz", pressed[: len(pressed) // 2], "is truncated or damaged"
     yield "short.nii", whole[:100], "or its header is truncated"
@@ -87,6 +91,10 @@ def damaged_files(folder):
     np.save(folder / "objects.npy", np.array([{}, 1], dtype=object), allow_pickle=True)
     yield "objects.npy", (folder / "objects.npy").read_bytes(), r"shape \(2,\) and type object; expected numbers"
     soundfile.write(folder / "good.wav", np.zeros(400, np.float32), 8000)
+    yield "negative.npy", array.replace(b"(3, 4, 5), }", b"(-3, -4, 5)}"), r"holds an array of shape \(-3, -4, 5\)"
+    for kind in ("AIFF", "RF64"):
+        soundfile.write(folder / f"good.{kind}", np.zeros(400, np.float32), 8000, format=kind)
+        yield f"cut{kind}.wav", (folder / f"good.{kind}").read_bytes()[:-300], "is truncated: its header announces"
     yield "cut.wav", (folder / "good.wav").read_bytes()[:300], "is truncated: its header announces 844 bytes"
     yield "other.wav", b"no sound at all", "is not a sound file, or is damaged"
 
@@ -181,3 +189,22 @@ def test_the_error_for_a_missing_package_says_how_to_install_it(monkeypatch, pac
         MissingExtraError, match=rf"{package} is not installed. Install it with: pip install .*\[{extra}\]"
     ):
         find_reader.read_recording(name, None)
+
+
+def test_signs_and_sizes_of_voxels_that_nibabel_mends(tmp_path):
+    image = nibabel.Nifti1Image(VALUES, None)
+    image.set_qform(np.diag([2.0, 3, 4, 1]), code=1)
+    content = bytearray(image.to_bytes())
+    content[76:84] = struct.pack("<2f", 0, -2)  # the sign of the third axis, which 0 leaves as it is, and a size
+    (tmp_path / "scan.nii").write_bytes(content)
+    np.testing.assert_allclose(seewhy.read_volume(tmp_path / "scan.nii").affine, np.diag([2, 3, 4, 1]), atol=1e-6)
+
+
+def test_frames_of_different_durations_and_transparent_ones(tmp_path):
+    clear = Image.fromarray(np.zeros((6, 8, 4), np.uint8))
+    grey = Image.fromarray(np.full((6, 8, 4), 255, np.uint8) // 2 + np.array([0, 0, 0, 128], np.uint8))
+    clear.save(tmp_path / "video.gif", save_all=True, append_images=[grey], duration=[50, 800], disposal=2)
+    with pytest.warns(SeewhyWarning, match="shown for 50 to 800 ms"):
+        video = seewhy.read_video(tmp_path / "video.gif")
+    assert video.fps is None
+    np.testing.assert_array_equal(video.frames[:, 0, 0, 0], [255, 127])  # white, as in images

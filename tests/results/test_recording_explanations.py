@@ -1,6 +1,7 @@
 """Explanations of volumes, signals and videos: what is drawn, what files hold, and what the command line writes."""
 
 import json
+import warnings
 from dataclasses import replace
 
 import nibabel
@@ -12,7 +13,7 @@ from tests.results.test_explanation import explanation as of_image
 from torch import nn
 
 import seewhy
-from seewhy.errors import LayerError, OptionError
+from seewhy.errors import LayerError, OptionError, SeewhyWarning
 from seewhy.images.colour import color_table
 from seewhy.results.explanation_builder import build_recording_explanation
 
@@ -211,3 +212,58 @@ def test_recordings_are_explained_in_one_call_and_images_in_another():
         seewhy.errors.RecordingError, match=r"there is an image: a ndarray. Explain images in a call of"
     ):
         explainer.explain([seewhy.Volume(ball((8, 8, 8), (2, 2, 2))), np.zeros((8, 8, 3), np.uint8)])
+
+
+class Tokens(nn.Module):
+    """A transformer of signals in small: patches of 10 samples after a class token, or without one."""
+
+    def __init__(self, has_class_token):
+        super().__init__()
+        self.patches, self.norm, self.has_class_token = nn.Conv1d(1, 4, 10, 10), nn.LayerNorm(4), has_class_token
+        self.grown = nn.Conv1d(4, 4, 2, padding=1)  # has a position more than its input, each in its place
+
+    def forward(self, sound):
+        tokens = self.patches(sound).transpose(1, 2)
+        if self.has_class_token:
+            tokens = torch.cat([torch.ones_like(tokens[:, :1]), tokens], dim=1)
+        return self.grown(self.norm(tokens).transpose(1, 2)).mean(2)
+
+
+def test_a_class_token_among_the_positions_of_a_signal_is_said():
+    sound = seewhy.Signal(np.sin(np.arange(80)))
+    with pytest.warns(SeewhyWarning, match="'norm' has 9 positions, 1 more than 'patches' before it"):
+        assert seewhy.explain(Tokens(True), sound, targets=0, layer="norm").heatmaps.shape == (1, 9)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", SeewhyWarning)
+        assert seewhy.explain(Tokens(False), sound, targets=0, layer="grown").heatmaps.shape == (1, 9)
+
+
+class Moved(nn.Module):
+    """A model that moves its input before its first layer, and without `move` one that does not."""
+
+    def __init__(self, axes, move=None):
+        super().__init__()
+        torch.manual_seed(0)
+        self.conv = (nn.Conv1d, None, nn.Conv3d)[axes - 1](1, 4, 3, padding=1)
+        self.move = move
+
+    def forward(self, inputs):
+        return torch.relu(self.conv(inputs if self.move is None else self.move(inputs))).flatten(2).mean(2)
+
+
+@pytest.mark.parametrize(
+    ("move", "size", "fault"),
+    [
+        (lambda volume: volume.transpose(2, 4), (8, 8, 8), "its slices do not follow those of the image"),
+        (lambda volume: volume.flip(4), (6, 8, 10), "its columns move against those of the image"),
+        (lambda signal: signal.flip(2), (40,), "its positions move against those of the image"),
+    ],
+)
+def test_a_model_that_moves_the_axes_is_said_to(move, size, fault):
+    values = np.random.default_rng(0).normal(size=size)
+    recording = seewhy.Volume(values) if len(size) == 3 else seewhy.Signal(values)
+    with pytest.warns(SeewhyWarning, match=fault):
+        seewhy.explain(Moved(len(size), move), recording, targets=0, layer="conv")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", SeewhyWarning)
+        seewhy.explain(Moved(len(size)), recording, targets=0, layer="conv")

@@ -2,9 +2,11 @@
 
 The two axes of a layer's output may be heads and tokens of attention, or classes and boxes. And a model may mirror,
 transpose or crop what it computes. So four patches of the input, above and below, left and right of the centre, are
-replaced by noise in turn, and where the output changes is compared with where the patch is.
+replaced by noise in turn, and where the output changes is compared with where the patch is. Of a volume or a video the
+patches are in four of the eight corners, no two of which differ in one axis alone; of a signal they follow each other.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import final
 
@@ -12,7 +14,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seewhy.attribution.input_variants import noise_like
-from seewhy.images.geometry import InputBox
 from seewhy.types import FloatArray
 
 MIN_SLOPE, MAX_SLOPE = 0.3, 1.7
@@ -33,11 +34,18 @@ Below it, as at a layer of few positions that each see most of the image, the pl
 MIN_UNSEEN = 2
 """How many patches of four must change nothing: a single one may hold nothing that the layer responds to."""
 
-SIGNS = np.array([[-1, -1], [-1, 1], [1, -1], [1, 1]])
-"""Where the patches are: above or below the centre, and left or right of it."""
+SIGNS = {
+    1: np.array([[-1.5], [-0.5], [0.5], [1.5]]),
+    2: np.array([[-1.0, -1], [-1, 1], [1, -1], [1, 1]]),
+    3: np.array([[-1.0, -1, -1], [-1, 1, 1], [1, -1, 1], [1, 1, -1]]),
+}
+"""Where the patches are on inputs of one, two and three axes, in quarters from the centre: above or below it, ..."""
 
-HALF_PATCH = 3 / 16
+HALF_PATCH = {1: 3 / 32, 2: 3 / 16, 3: 3 / 16}
 """Half the size of a patch, as a share of the image: most of a quarter, so that it fills cells of coarse layers."""
+
+NAMES = {1: ("positions",), 2: ("rows", "columns"), 3: ("slices", "rows", "columns")}
+"""What messages call the positions along each axis."""
 
 Array = NDArray[np.float64]
 
@@ -66,30 +74,31 @@ class ImageAxes:
         return min(self.slopes, default=0.0)
 
 
-def occluded_images(image: FloatArray, box: InputBox, rows: int) -> tuple[FloatArray, Array] | None:
+def occluded_images(image: FloatArray, box: Sequence[float], first: int) -> tuple[FloatArray, Array] | None:
     """Return an image with each of four patches replaced by noise, and the places of their centres inside the box.
 
     Args:
-        image: (1, ...), with its rows along the axis `rows` and its columns along the next.
-        box: Which part of the input the layer shows.
-        rows: The axis.
+        image: (1, *space, C) or (1, C, *space), with one to three axes of space.
+        box: Which part of the input the layer shows: where it starts on each axis, and where it stops.
+        first: The first axis of space.
 
     Returns:
-        (4, ...) and (4, 2) in 0..1; None if the image is too small.
+        (4, ...) and (4, axes) in 0..1; None if the image is too small.
     """
+    axes = image.ndim - 2
     noise = noise_like(image, image.shape[1:])
-    images, places = np.repeat(image, len(SIGNS), axis=0), np.zeros(SIGNS.shape)
-    for number, signs in enumerate(SIGNS):
+    images, places = np.repeat(image, len(SIGNS[axes]), axis=0), np.zeros(SIGNS[axes].shape)
+    for number, signs in enumerate(SIGNS[axes]):
         window: list[slice] = [slice(None)] * (image.ndim - 1)
         for axis, sign in enumerate(signs):
-            size = image.shape[rows + axis]
-            low, high = max(box[axis], 0.0), min(box[axis + 2], 1.0)
-            middle, half = (low + high) / 2 + sign * (high - low) / 4, HALF_PATCH * (high - low)
+            size = image.shape[first + axis]
+            low, high = max(box[axis], 0.0), min(box[axis + axes], 1.0)
+            middle, half = (low + high) / 2 + sign * (high - low) / 4, HALF_PATCH[axes] * (high - low)
             start, stop = round((middle - half) * size), round((middle + half) * size)
             if stop <= start:
                 return None
-            window[rows - 1 + axis] = slice(start, stop)
-            places[number, axis] = ((start + stop) / 2 / size - box[axis]) / (box[axis + 2] - box[axis])
+            window[first - 1 + axis] = slice(start, stop)
+            places[number, axis] = ((start + stop) / 2 / size - box[axis]) / (box[axis + axes] - box[axis])
         images[number][tuple(window)] = noise[tuple(window)]
     return images, places
 
@@ -100,53 +109,57 @@ def measure_axes(before: FloatArray, after: FloatArray, places: Array) -> ImageA
     Args:
         before: (1, *space, K), the activations of the image.
         after: (4, *space, K), those with a patch of it replaced.
-        places: (4, 2), the centres of the patches, in 0..1 of what the layer shows.
+        places: (4, axes), the centres of the patches, in 0..1 of what the layer shows.
 
     Returns:
-        None where that cannot be told: nothing changes, all patches change the same positions, or the layer has no two
-        spatial axes.
+        None where that cannot be told: nothing changes, all patches change the same positions, or the layer has another
+        number of spatial axes.
     """
     if not (np.isfinite(before).all() and np.isfinite(after).all()):
         return None  # a check of what was captured says so
     before = before.astype(np.float64)
     changes: Array = np.abs(after - before).sum(axis=-1)
     totals = changes.reshape(len(changes), -1).sum(axis=1)
-    if changes.ndim != 3 or totals.max() <= MIN_CHANGE**2 * np.abs(before).sum():
+    if changes.ndim != places.shape[1] + 1 or totals.max() <= MIN_CHANGE**2 * np.abs(before).sum():
         return None
     seen = totals > MIN_CHANGE * totals.max()
     unseen = int((~seen).sum())
-    if unseen >= MIN_UNSEEN:
+    if unseen >= MIN_UNSEEN and places.shape[1] == 2:  # a part of a volume or a signal may well hold nothing
         return ImageAxes((), 0.0, unseen, f"{unseen} of 4 changed patches of the image change nothing there")
-    return _compare(changes / totals[:, None, None], places) if not unseen else None
+    return _compare(changes / totals.reshape(-1, *[1] * places.shape[1]), places) if not unseen else None
 
 
 def _compare(changes: Array, places: Array) -> ImageAxes | None:
-    """Compare where the output changes, (4, h, w), with where the patches are.
+    """Compare where the output changes, (4, *space), with where the patches are.
 
     What all patches change alike, as the statistics of a normalisation do, tells nothing and is left out.
     """
     contrast = np.maximum(changes - changes.mean(axis=0), 0)
-    weights = contrast**2 / np.maximum((contrast**2).sum(axis=(1, 2), keepdims=True), np.finfo(np.float64).tiny)
-    slopes, offsets = [], []
+    space = tuple(range(1, changes.ndim))
+    weights = contrast**2 / np.maximum((contrast**2).sum(axis=space, keepdims=True), np.finfo(np.float64).tiny)
+    slopes: dict[str, float] = {}
+    offsets = []
     for axis, size in enumerate(changes.shape[1:]):
         if size == 1:
             continue
         positions = (np.arange(size) + 0.5) / size
-        found, expected = (weights.sum(axis=2 - axis) * positions).sum(axis=1), places[:, axis]
+        others = tuple(other for other in space if other != axis + 1)
+        found, expected = (weights.sum(axis=others) * positions).sum(axis=1), places[:, axis]
         ratios = (found - found.mean()) / (expected - expected.mean())
         # By chance the places may agree on average, but hardly for each patch.
-        slopes.append(float(ratios.min() if ratios.min() < 0 and ratios.mean() > MIN_SLOPE else ratios.mean()))
+        slope = float(ratios.min() if ratios.min() < 0 and ratios.mean() > MIN_SLOPE else ratios.mean())
+        slopes[NAMES[len(space)][axis]] = slope
         offsets.append(abs(float(found.mean() - expected.mean())))
     if not slopes:
         return None
     offset = max(offsets)
     fault = _fault(slopes, offset)
-    is_clear = not fault or contrast.sum(axis=(1, 2)).mean() >= MIN_CONTRAST
-    return ImageAxes(tuple(slopes), offset, 0, fault) if is_clear else None
+    is_clear = not fault or contrast.sum(axis=space).mean() >= MIN_CONTRAST
+    return ImageAxes(tuple(slopes.values()), offset, 0, fault) if is_clear else None
 
 
-def _fault(slopes: list[float], offset: float) -> str:
-    for axis, slope in zip(("rows", "columns") if len(slopes) == 2 else ("positions",), slopes, strict=True):
+def _fault(slopes: dict[str, float], offset: float) -> str:
+    for axis, slope in slopes.items():
         if slope < MIN_SLOPE:
             way = "move against" if slope < -MIN_SLOPE else "do not follow"
             return f"its {axis} {way} those of the image ({slope:.2f} for a step of 1)"

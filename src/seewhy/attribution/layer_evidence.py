@@ -32,6 +32,9 @@ CLASSES = 4
 BATCHES = 2
 """How many batches judge the positions of a layer that "auto" tries: other images have other positions at once."""
 
+RANKS = (3, 4, 5)
+"""The numbers of axes of inputs, and of outputs of layers, that are compared: those of signals, images and volumes."""
+
 IMAGES = 4
 """How many images of a batch judge a layer that "auto" tries."""
 
@@ -142,17 +145,26 @@ class LayerJudge:
         """Run the model on other images than that of the capture."""
         occluded = self._occluded(capture)
         if occluded is None:
-            first = image_at(self.inputs, 0)
-            *_, other = variants(first)
-            return self._run(capture, _joined(first, other))
+            return self._run(capture, self._pair())
         images, places = occluded
         is_blank = len(images) > len(places)
-        probe = self._run(capture, map_tree(lambda _: images, self.inputs))
+        changed, first = map_tree(lambda _: images, self.inputs), 0
+        if not is_image_batch(self.inputs):
+            # A patch of a volume or a signal is too small a part to tell how much of the score bypasses the layer.
+            pair = self._pair()
+            changed, first = _joined(pair, changed), image_count(pair)
+        probe = self._run(capture, changed)
         before = probe.activations[-1:] if is_blank else self.plan.framework.to_numpy(capture.activations[:1])
-        after, grid = probe.activations[: len(places)], self.grid(capture)
+        after, grid = probe.activations[first : first + len(places)], self.grid(capture)
         if grid is not None:
             before, after = (np.asarray(grid.fold(values, 1, np)) for values in (before, after))
         return probe._replace(axes=measure_axes(before, after, places))
+
+    def _pair(self) -> InputBatch:
+        """Return the first image and another one."""
+        first = image_at(self.inputs, 0)
+        *_, other = variants(first)
+        return _joined(first, other)
 
     def bypass(self, capture: Capture, probe: Probe) -> float | None:
         """Return the share of the scores that bypasses the layer; None where that cannot be told.
@@ -176,11 +188,12 @@ class LayerJudge:
 
     def _occluded(self, capture: Capture) -> tuple[FloatArray, NDArray[np.float64]] | None:
         """Return images with changed patches and where these are; of a blank one, the image itself with noise too."""
-        framework, has_rows = self.plan.framework, len(capture.activations.shape) == 4
-        if not is_image_batch(self.inputs) or not (has_rows or self.grid(capture) is not None):
+        framework, image = self.plan.framework, only_leaf(self.inputs)
+        has_rows = isinstance(image, np.ndarray) and image.ndim == len(capture.activations.shape) in RANKS
+        if not (has_rows or (is_image_batch(self.inputs) and self.grid(capture) is not None)):
             return None
-        image = only_leaf(self.inputs)
-        box = measured_box(self.plan, self.layer, self.inputs)
+        axes = image.ndim - 2
+        box = measured_box(self.plan, self.layer, self.inputs) if axes == 2 else (*[0.0] * axes, *[1.0] * axes)
         base = varied(image[:1])
         occluded = None if box is None else occluded_images(base, box, 2 if framework.channels_first else 1)
         if occluded is None or np.array_equal(base, image[:1]):

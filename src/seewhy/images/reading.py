@@ -257,11 +257,17 @@ def _pixels(image: Image.Image, name: str, max_pixels: int) -> ImageArray:
                 "Convert it to 8 bits; if the values are in 0..1, for example: "
                 'PIL.Image.fromarray((255 * numpy.asarray(image)).astype("uint8")).'
             )
-        if image.has_transparency_data:
-            image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image.convert("RGBA"))
+        image = on_white(image)
         return np.asarray(image if image.mode == "RGB" else image.convert("RGB"))
     except (OSError, *DAMAGE) as error:
         raise ImageError(f"{name} is damaged: {error}.") from error
+
+
+def on_white(image: Image.Image) -> Image.Image:
+    """Return an image with its transparent pixels blended with white; one without any as it is."""
+    if not image.has_transparency_data:
+        return image
+    return Image.alpha_composite(Image.new("RGBA", image.size, "white"), image.convert("RGBA"))
 
 
 def _rotate_upright(image: Image.Image) -> Image.Image:

@@ -11,7 +11,7 @@ from seewhy.interpolation import averaging_taps
 from seewhy.models.classifier import Classifier
 from seewhy.models.preprocessing import Preprocessing
 from seewhy.recordings.grid_placement import GridPlacement, whole
-from seewhy.recordings.recording import Recording, Signal, Video, size_text
+from seewhy.recordings.recording import UNITS, Recording, Signal, Video, size_text
 from seewhy.timing import Phase
 from seewhy.types import FloatArray
 
@@ -50,7 +50,24 @@ def recording_inputs(classifier: Classifier, recording: Recording) -> RecordingI
         values, placement = _preprocessed_frames(classifier, classifier.preprocessing, chosen, recording.space)
     else:
         values, placement = _finished(classifier, _resized(classifier, chosen)), whole(recording.space)
-    return RecordingInputs(_in_layout(classifier, values, recording), placement)
+    values = _in_layout(classifier, values, recording)
+    if classifier.finish is not None and classifier.preprocessing is None:
+        _check_space(classifier, values, recording)
+    return RecordingInputs(values, placement)
+
+
+def _check_space(classifier: Classifier, values: FloatArray, recording: Recording) -> None:
+    """Warn where a preprocessing function changed the size: heatmaps are laid on the whole recording."""
+    if values.ndim != recording.axes + 2:
+        return
+    space = values.shape[2:] if classifier.framework.channels_first else values.shape[1:-1]
+    size = _model_size(classifier, recording)
+    if space != size:
+        warn(
+            f"The preprocessing function made {size_text(space)} of {size_text(size)} {UNITS[recording.noun]}. "
+            f"Heatmaps are laid on the whole {recording.noun}, which is right where it resized, and wrong where it "
+            "cropped, padded or reordered the axes. Do that before you explain."
+        )
 
 
 def _check_kind(classifier: Classifier, recording: Recording) -> None:
@@ -99,8 +116,7 @@ def _chosen_frames(classifier: Classifier, video: Video) -> Video:
 def _resized(classifier: Classifier, recording: Recording) -> FloatArray:
     """Return the values, float32 (*space, C), in the size that the model takes, if it takes one only."""
     samples = recording.samples
-    fixed = classifier.fixed_size(recording.axes)
-    size = tuple(old if new is None else new for old, new in zip(recording.space, fixed, strict=True))
+    size = _model_size(classifier, recording)
     if size == recording.space:
         return samples
     if not (isinstance(recording, Video) and classifier.given_size):
@@ -112,6 +128,12 @@ def _resized(classifier: Classifier, recording: Recording) -> FloatArray:
     for axis, (old, new) in enumerate(zip(recording.space, size, strict=True)):
         samples = samples if old == new else averaging_taps(old, new).apply(samples, axis)
     return samples
+
+
+def _model_size(classifier: Classifier, recording: Recording) -> tuple[int, ...]:
+    """Return the size that the model takes, along each axis of space that of the recording where it takes any."""
+    fixed = classifier.fixed_size(recording.axes)
+    return tuple(old if new is None else new for old, new in zip(recording.space, fixed, strict=True))
 
 
 def _finished(classifier: Classifier, values: FloatArray) -> FloatArray:
@@ -164,9 +186,13 @@ def _has_channels_first(classifier: Classifier, values: FloatArray, recording: R
     Raises:
         ModelError: It cannot be told.
     """
-    fixed = classifier.fixed_size(recording.axes)
-    size = tuple(old if new is None else new for old, new in zip(recording.space, fixed, strict=True))
+    size = _model_size(classifier, recording)
     is_last, is_first = values.shape[1:-1] == size, values.shape[2:] == size
+    if is_last and is_first and values.size > 1:
+        raise ModelError(
+            f"The preprocessing function returned the shape {values.shape}, which does not tell whether the channels "
+            "are the first or the last axis. Give an input with more or fewer positions than channels."
+        )
     if not is_last and not is_first:
         is_first, is_last = values.shape[1] < min(values.shape[2:]), values.shape[-1] < min(values.shape[1:-1])
         if is_first == is_last:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from seewhy.attribution.added_tokens import warn_of_added_tokens
 from seewhy.models.recording_inputs import recording_inputs
 from seewhy.pipeline.heatmap_pipeline import HeatmapPipeline
 from seewhy.recordings.find_reader import read_recording
@@ -27,4 +28,7 @@ def explain_recordings(
         values, placement = recording_inputs(pipeline.classifier, recording)
         heatmaps = pipeline.heatmaps(values, target.slice_images(row, row + 1), batch_size)
         method = pipeline.method_for(heatmaps)
+        if recording.axes == 1:
+            calls = pipeline.framework.calls(pipeline.check_inputs(values))
+            warn_of_added_tokens(calls, heatmaps.layer, recording.noun)
         yield build_recording_explanation(heatmaps, recording, placement, pipeline.classifier, method)

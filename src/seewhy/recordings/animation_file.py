@@ -1,13 +1,14 @@
 """Animated GIF and WebP files as videos."""
 
 import io
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from seewhy.errors import RecordingError
-from seewhy.images.reading import DAMAGE
+from seewhy.errors import RecordingError, warn
+from seewhy.images.reading import DAMAGE, on_white
 from seewhy.recordings.files import check_riff, open_recording
 from seewhy.recordings.recording import Video, check_size
 
@@ -38,14 +39,27 @@ def read_animation(path: Path) -> Video:
             durations = []
             for position in range(count):
                 image.seek(position)
-                frames[position] = np.asarray(image.convert("RGB"))
+                frames[position] = np.asarray(on_white(image).convert("RGB"))
                 durations.append(float(image.info.get("duration", 0)))
     except UnidentifiedImageError as error:
         raise RecordingError(f"{path} is not a GIF or WebP file.") from error
     except (OSError, Image.DecompressionBombError, *DAMAGE) as error:
         raise RecordingError(f"{path} is damaged or truncated: {error}. Copy it again.") from error
-    seconds = sum(durations) / 1000
-    return Video(frames, fps=count / seconds if count > 1 and seconds > 0 else None, source=str(path))
+    return Video(frames, fps=_speed(path, durations), source=str(path))
+
+
+def _speed(path: Path, durations: Sequence[float]) -> float | None:
+    """Return the number of frames in a second; None where it is unknown or, which a warning says, changes."""
+    shortest, longest = min(durations), max(durations)
+    if len(durations) == 1 or shortest <= 0:
+        return None
+    if longest - shortest > 10:  # ms, in which GIF files count
+        warn(
+            f"The frames of {path} are shown for {shortest:g} to {longest:g} ms, and a Video has one speed: its fps is "
+            "unknown. Give one: seewhy.Video(frames, fps=10)."
+        )
+        return None
+    return 1000 * len(durations) / sum(durations)
 
 
 def _has_end(content: bytes) -> bool:

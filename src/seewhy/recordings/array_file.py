@@ -26,7 +26,7 @@ def read_array(path: Path) -> Recording:
     """
     with open_recording(path, MAX_BYTES) as file:
         shape, is_fortran, dtype = _header(path, file)
-        if dtype.kind not in "fiub" or not 1 <= len(shape) <= 4 or 0 in shape:
+        if dtype.kind not in "fiub" or not 1 <= len(shape) <= 4 or min(shape) < 1:
             raise RecordingError(
                 f"{path} holds an array of shape {shape} and type {dtype}; expected numbers: a signal (L,) or (L, C), "
                 "a volume (D, H, W) or (D, H, W, C), or a video, uint8 (T, H, W, 3)."

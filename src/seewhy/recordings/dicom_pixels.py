@@ -11,27 +11,48 @@ def stored_values(header: Any) -> FloatArray:
     """Return the pixels of a slice in the units of its modality, float32 (rows, columns).
 
     They are the stored values times the rescale slope plus the intercept, or those of the modality LUT.
-    """
-    from pydicom.pixels import apply_modality_lut
 
+    Raises:
+        NotImplementedError: Nothing that is installed decompresses them.
+        ValueError: The slope is 0.
+    """
+    from pydicom.pixels import apply_modality_lut, get_decoder
+
+    syntax = header.file_meta.TransferSyntaxUID
+    if syntax.is_encapsulated and not get_decoder(syntax).is_available:
+        raise NotImplementedError(
+            f"its pixels are compressed ({syntax.name}), and no decoder is installed: pip install 'pylibjpeg[all]'"
+        )
+    if header.get("RescaleSlope") == 0:
+        raise ValueError("its rescale slope is 0, which makes all values equal")
     return np.asarray(apply_modality_lut(header.pixel_array, header), dtype=np.float32)
 
 
 def presented(values: FloatArray, header: Any) -> FloatArray:
     """Return values in the units of the modality as they are to be shown, in 0..1.
 
-    They go through the first VOI LUT of the file, or else through its first window; without either, their own range is
-    0..1. MONOCHROME1 is inverted.
+    They go through the first VOI LUT of the file, or else through its first window; one of them must be there.
+    MONOCHROME1 is inverted.
     """
-    if header.get("VOILUTSequence"):
+    window = _window(header)
+    if header.get("VOILUTSequence") or window is None:
         shown = _through_table(values, header)
-    elif (window := _window(header)) is not None:
-        shown = _through_window(values, *window, function=str(header.get("VOILUTFunction") or "LINEAR"))
     else:
-        low, high = float(values.min()), float(values.max())
-        shown = (values - low) / ((high - low) or 1.0)
+        shown = _through_window(values, *window, function=str(header.get("VOILUTFunction") or "LINEAR"))
     is_inverted = str(header.get("PhotometricInterpretation", "")) == "MONOCHROME1"
     return np.asarray(1 - shown if is_inverted else shown, dtype=np.float32)
+
+
+def has_voi(header: Any) -> bool:
+    """Whether a file says how its values are to be shown, by a VOI LUT or a window."""
+    return bool(header.get("VOILUTSequence")) or _window(header) is not None
+
+
+def stretched(values: FloatArray, *, inverted: bool) -> FloatArray:
+    """Return the values of all slices with their range as 0..1, or as 1..0 where they are inverted."""
+    low, high = float(values.min()), float(values.max())
+    shown = (values - low) / ((high - low) or 1.0)
+    return np.asarray(1 - shown if inverted else shown, dtype=np.float32)
 
 
 def shown_window(header: Any) -> tuple[float, float] | None:

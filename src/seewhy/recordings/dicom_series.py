@@ -13,7 +13,7 @@ from typing import Any, BinaryIO, NamedTuple
 import numpy as np
 
 from seewhy.errors import MAX_SHOWN, MissingExtraError, RecordingError
-from seewhy.recordings.dicom_pixels import presented, shown_window, stored_values
+from seewhy.recordings.dicom_pixels import has_voi, presented, shown_window, stored_values, stretched
 from seewhy.recordings.files import open_recording
 from seewhy.recordings.finding import is_dicom_file
 from seewhy.recordings.recording import Volume, check_size
@@ -31,6 +31,9 @@ TOLERANCE = 0.01
 
 MAX_LISTED = 5
 
+GREY_KINDS = ("MONOCHROME1", "MONOCHROME2", "")
+"""The photometric interpretations whose values are intensities; a file may leave it out."""
+
 
 class _Slice(NamedTuple):
     """What the header of a file says; pydicom decodes its elements only when they are read, and may fail then.
@@ -46,6 +49,7 @@ class _Slice(NamedTuple):
         distances: Those of pixels along a column and along a row, in mm.
         thickness: The distance to the next slice that the file states, in mm.
         window: The values that it wants to be drawn black and white; None for no window.
+        has_voi: Whether it has a VOI LUT or a window.
         inverted: Whether it is MONOCHROME1.
     """
 
@@ -58,6 +62,7 @@ class _Slice(NamedTuple):
     distances: tuple[float, float]
     thickness: float
     window: tuple[float, float] | None
+    has_voi: bool
     inverted: bool
 
 
@@ -76,20 +81,24 @@ def read_dicom(path: Path, *, voi: bool = False) -> Volume:
         path: The file or the folder; hidden files, and files that are not DICOM, are left out.
         voi: False gives values in the units of the modality, such as Hounsfield units: the stored values with the
             rescale slope and intercept or the modality LUT of the file. True gives what the file wants to be shown, in
-            0..1: those through its VOI LUT or window, and inverted where it is MONOCHROME1.
+            0..1: those through its VOI LUT or window, and inverted where it is MONOCHROME1. Without either, 0..1 is the
+            range of all slices together.
 
     Raises:
         MissingExtraError: pydicom is not installed.
-        RecordingError: The folder holds several series, the gaps between slices are uneven, or a file is damaged.
+        RecordingError: The folder holds several series, its slices do not make one volume, or a file is damaged.
     """
     check_pydicom()
     slices = [_read_header(file) for file in ([path] if not path.is_dir() else _dicom_files(path))]
     _check_one_series(path, slices)
+    _check_alike(path, slices)
     slices, step = _sorted(path, slices)
     check_size((len(slices), *slices[0].size), 1, "volume")
     values = np.empty((len(slices), *slices[0].size), np.float32)
     for number, each in enumerate(slices):
         values[number] = _read_pixels(each, voi=voi)
+    if voi and not slices[0].has_voi:
+        values = stretched(values, inverted=slices[0].inverted)
     middle = slices[len(slices) // 2]
     return Volume(
         values,
@@ -155,6 +164,7 @@ def _read_header(path: Path) -> _Slice:
         if "Rows" not in header or "Columns" not in header:
             raise RecordingError(f"{path} is a DICOM file without an image.")
         frames, samples = int(header.get("NumberOfFrames") or 1), int(header.get("SamplesPerPixel") or 1)
+        kind = str(header.get("PhotometricInterpretation", ""))
         down, right = _numbers(header, "PixelSpacing") or _numbers(header, "ImagerPixelSpacing") or (1.0, 1.0)
         position, orientation = (_numbers(header, f"Image{name}Patient") for name in ("Position", "Orientation"))
         found = _Slice(
@@ -167,7 +177,13 @@ def _read_header(path: Path) -> _Slice:
             distances=(down, right),
             thickness=float(header.get("SpacingBetweenSlices") or header.get("SliceThickness") or 1.0),
             window=shown_window(header),
-            inverted=str(header.get("PhotometricInterpretation", "")) == "MONOCHROME1",
+            has_voi=has_voi(header),
+            inverted=kind == "MONOCHROME1",
+        )
+    if kind not in GREY_KINDS:
+        raise RecordingError(
+            f"{path} has pixels of the kind {shortened(kind)}, which are numbers of colours or colours; expected "
+            f"{GREY_KINDS[0]} or {GREY_KINDS[1]}."
         )
     if frames > 1 or samples > 1:
         raise RecordingError(
@@ -203,9 +219,20 @@ def _check_one_series(path: Path, slices: Sequence[_Slice]) -> None:
             f"{path} contains {len(series)} series: {'; '.join(named)}{more}. Put the files of one series into a "
             "folder of their own."
         )
-    sizes = {each.size for each in slices}
-    if len(sizes) > 1:
-        raise RecordingError(f"The slices in {path} have different sizes: {sorted(sizes)}.")
+
+
+def _check_alike(path: Path, slices: Sequence[_Slice]) -> None:
+    """Raise RecordingError if slices differ in what a volume has once."""
+    kinds: dict[str, set[Any]] = {
+        "sizes": {each.size for each in slices},
+        "distances between pixels": {tuple(round(each, 4) for each in one.distances) for one in slices},
+        "photometric interpretations": {"MONOCHROME1" if each.inverted else "MONOCHROME2" for each in slices},
+        "ways to be shown": {"with a window" if each.has_voi else "without a window" for each in slices},
+    }
+    for what, found in kinds.items():
+        if len(found) > 1:
+            listed = ", ".join(map(str, sorted(found)[:MAX_LISTED]))
+            raise RecordingError(f"The slices in {path} have different {what}: {listed}. They are no one volume.")
 
 
 def _sorted(path: Path, slices: list[_Slice]) -> tuple[list[_Slice], DoubleArray | None]:
@@ -230,7 +257,15 @@ def _sorted(path: Path, slices: list[_Slice]) -> tuple[list[_Slice], DoubleArray
     positions = positions[order]
     gaps = np.diff(positions @ normal)
     step = (positions[-1] - positions[0]) / (len(slices) - 1)
-    _check_gaps(path, gaps, [slices[int(number)].path.name for number in order])
+    names = [slices[int(number)].path.name for number in order]
+    _check_gaps(path, gaps, names)
+    # One affine puts all slices on a line: a slice beside it would be drawn and saved at another place of the patient.
+    beside = np.linalg.norm(positions - positions[0] - np.arange(len(slices))[:, None] * step, axis=1)
+    if beside.max() > min(*slices[0].distances, float(gaps.mean())) / 2:
+        raise RecordingError(
+            f"The slices in {path} are not in a line: {names[int(beside.argmax())]} lies {beside.max():.4g} mm beside "
+            "it. Put the files of one volume into a folder of their own."
+        )
     return [slices[int(number)] for number in order], step
 
 
@@ -272,4 +307,4 @@ def _read_pixels(each: _Slice, *, voi: bool) -> FloatArray:
         values = stored_values(header)
         if values.shape != each.size:
             raise RecordingError(f"{each.path} has pixels of shape {values.shape}; expected {each.size}.")
-        return presented(values, header) if voi else values
+        return presented(values, header) if voi and each.has_voi else values

@@ -33,16 +33,19 @@ def open_recording(path: Path, max_bytes: int) -> Iterator[BinaryIO]:
 
 
 def check_riff(path: Path, file: BinaryIO) -> None:
-    """Raise RecordingError for a file of the format RIFF, as WAV and WebP, that is shorter than it says.
+    """Raise RecordingError for a file of the format RIFF, as WAV and WebP, or AIFF that is shorter than it says.
 
     What decodes such files would give what is there.
     """
-    start = file.read(8)
+    start = file.read(28)
     size = file.seek(0, 2)
     file.seek(0)
-    if start[:4] != b"RIFF" or len(start) < 8:
+    if len(start) < 28 or start[:4] not in (b"RIFF", b"FORM", b"RF64"):
         return
-    (announced,) = struct.unpack("<I", start[4:])
+    if start[:4] == b"RF64":  # that of files of more than 4 GB is in their first chunk
+        (announced,) = struct.unpack("<Q", start[20:]) if start[12:16] == b"ds64" else (0,)
+    else:
+        (announced,) = struct.unpack(">I" if start[:4] == b"FORM" else "<I", start[4:8])
     if announced not in UNKNOWN_SIZE and announced + 8 > size:
         raise truncated(path, size, announced + 8)
 

@@ -17,6 +17,7 @@ from seewhy.recordings.finding import (
     DICOM_SUFFIXES,
     NIFTI_SUFFIXES,
     SOUND_SUFFIXES,
+    is_dicom_file,
     is_dicom_folder,
 )
 from seewhy.recordings.nifti import read_nifti
@@ -151,4 +152,6 @@ def _reader(path: Path, axes: int | None) -> Reader | None:
             return reader
     if name.endswith(ANIMATION_SUFFIXES):
         return read_animation if axes == 3 else None
+    if not path.suffix.strip(".0123456789") and not os.path.isdir(path):
+        return read_dicom if is_dicom_file(path) else None  # scanners name files by their numbers or UIDs
     return read_dicom if os.path.isdir(path) and is_dicom_folder(path) else None

@@ -22,6 +22,8 @@ def is_dicom_file(path: Path) -> bool:
     """Whether a file is named as DICOM files are, or begins as one does."""
     if path.suffix.lower() in DICOM_SUFFIXES:
         return True
+    if path.name.upper() == "DICOMDIR":  # the table of contents of a disc, in the format of DICOM files
+        return False
     try:
         if not path.is_file():
             return False

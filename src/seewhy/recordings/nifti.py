@@ -2,6 +2,7 @@
 
 import gzip
 import importlib.util
+import logging
 import zlib
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -17,6 +18,10 @@ from seewhy.types import DoubleArray, FloatArray
 
 MAX_BYTES = 8 * MAX_VALUES + 2**20
 """The largest size of a file that is not compressed: that of float64 values and a header."""
+
+
+_SILENT = logging.Logger("seewhy.nifti", level=logging.CRITICAL + 1)
+"""For nibabel's notes on headers: what it cannot mend is an error here."""
 
 
 def check_nibabel() -> None:
@@ -73,13 +78,15 @@ def read_nifti(path: Path) -> Volume:
 def _read(path: Path, file: "BinaryIO | gzip.GzipFile") -> Volume:
     start = _read_up_to(file, 540, b"")
     header = _header(path, start)
-    shape, dtype, offset = tuple(map(int, header.get_data_shape())), header.get_data_dtype(), int(header["vox_offset"])
+    shape, dtype, start_byte = tuple(map(int, header.get_data_shape())), header.get_data_dtype(), header["vox_offset"]
     space, channels = _axes(path, shape)
     check_size(space, channels, "volume")
-    if dtype.kind not in "fiu" or not 0 <= offset <= 2**20:
+    if dtype.kind not in "fiu" or not int(header["sizeof_hdr"]) <= start_byte <= 2**20:
         raise RecordingError(
-            f"{path} has values of the type {dtype}, from byte {offset} on; expected real numbers within the first MB."
+            f"{path} has values of the type {dtype}, from byte {start_byte} on; expected real numbers after the header "
+            "and within the first MB."
         )
+    offset = int(start_byte)
     expected = offset + int(np.prod(shape)) * dtype.itemsize
     content = _read_up_to(file, expected, start)
     if len(content) < expected:
@@ -110,6 +117,8 @@ def _header(path: Path, start: bytearray) -> Any:
         try:
             header = kind(bytes(start[:size]), check=False)
             if bytes(header["magic"].tobytes())[:2] == b"n+":
+                # As nibabel reads them: a sign of 0 is 1, negative sizes of voxels are positive, sizes of 0 are 1.
+                header.check_fix(logger=_SILENT, error_level=logging.CRITICAL + 1)
                 header.get_data_shape(), header.get_data_dtype(), header.get_slope_inter(), header.get_xyzt_units()
                 return header
         except (HeaderDataError, WrapStructError, KeyError, ValueError) as error:

@@ -120,7 +120,10 @@ class KerasFramework(Framework):
 
     @property
     def channels_first(self) -> bool:
-        """Whether the input is an image with channels first: its only axis of size 3 tells, or else the first layer."""
+        """Whether the channels of the input come first: of an image its only axis of size 3 tells, or the first layer.
+
+        A volume may well have three slices, so that of other inputs the first layer alone tells.
+        """
         shape = self.input_shape()
         return isinstance(shape, tuple) and self._has_channels_first(shape)
 
@@ -128,16 +131,17 @@ class KerasFramework(Framework):
         return self._has_channels_first(shape)
 
     def _has_channels_first(self, shape: tuple[int | None, ...]) -> bool:
-        if len(shape) != 4:
+        if not 3 <= len(shape) <= 5:
             return False
-        if (shape[1] == 3) != (shape[3] == 3):
+        rank = len(shape)
+        if rank == 4 and (shape[1] == 3) != (shape[3] == 3):
             return bool(shape[1] == 3)
-        axes = [1, 2, 3]  # of the input, in the order of the axes of what reaches the layer
+        axes = list(range(1, rank))  # of the input, in the order of the axes of what reaches the layer
         for layer in self._layers.values():
-            order = axes_order(layer, 4)
+            order = axes_order(layer, rank)
             if order is not None:
-                axes = [axes[axis - 1] for axis in order[1:]] if len(order) == 4 and order[0] == 0 else axes
-            elif isinstance(layer, LAID_OUT) and (is_first := declared_channels_first(layer, 4)) is not None:
+                axes = [axes[axis - 1] for axis in order[1:]] if len(order) == rank and order[0] == 0 else axes
+            elif isinstance(layer, LAID_OUT) and (is_first := declared_channels_first(layer, rank)) is not None:
                 return axes[0 if is_first else -1] == 1
         return False
 
