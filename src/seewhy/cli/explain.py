@@ -66,6 +66,7 @@ class ExplainArguments:
     formats: tuple[str, ...]
     frames: int = MONTAGE_FRAMES
     slice_axis: int = 0
+    reduce_to: int | None = None
     together: bool = False
     label_by_folder: bool = False
     check_heatmaps: bool = False
@@ -181,7 +182,9 @@ def _outcomes(request: ExplainArguments, explainers: Sequence[Explainer], files:
     alone = [_explain_recording(request, explainer) for explainer in explainers]
     axes = explainers[0].framework.spatial_axes()
     runs = (
-        explain_recordings(run, alone) if has_recordings else explain_images(list(run), calls, batch_size)
+        explain_recordings(run, alone)
+        if has_recordings
+        else explain_images(list(run), calls, batch_size, request.reduce_to)
         for has_recordings, run in groupby(paths, lambda path: is_recording(path, axes))
     )
 
