@@ -1,4 +1,4 @@
-"""Image classifiers and segmentation models of Hugging Face transformers.
+"""Image classifiers, segmentation models, and models that compare images with texts, of Hugging Face transformers.
 
 They are loaded by name from the hub, or from a folder of `save_pretrained`.
 """
@@ -42,6 +42,18 @@ EXPECTED = (
 
 SEGMENTATION = "ForSemanticSegmentation"
 """How the name of an architecture ends that scores each pixel."""
+
+TWO_TOWERS = {
+    "CLIPModel": "clip",
+    "MetaClip2Model": "metaclip_2",
+    "SiglipModel": "siglip",
+    "ChineseCLIPModel": "chinese_clip",
+    "AltCLIPModel": "altclip",
+    "AlignModel": "align",
+    "CLIPSegModel": "clipseg",
+    "GroupViTModel": "groupvit",
+}
+"""The architectures with an image and a text tower, whose classes are prompts, and their types."""
 
 DETECTION = "ForObjectDetection"
 """How the name of an architecture ends that finds objects. Any other is loaded as an image classifier."""
@@ -147,7 +159,9 @@ def _config(transformers: Any, folder: HuggingFaceFolder, title: str, *, trust: 
     """Return the config object of a model that classifies images, or their pixels."""
     kind = folder.config.get("model_type")
     names = transformers.models.auto.modeling_auto
-    if _is_segmentation(folder):
+    if _is_two_towers(folder):
+        known = {TWO_TOWERS[str(_architecture(folder))]}
+    elif _is_segmentation(folder):
         known = {*names.MODEL_FOR_SEMANTIC_SEGMENTATION_MAPPING_NAMES}
     elif _is_detector(folder):
         known = {*names.MODEL_FOR_OBJECT_DETECTION_MAPPING_NAMES}
@@ -172,7 +186,9 @@ def _build(
     """Return the model in evaluation mode; random weights come from a fixed seed, and torch's generator is restored."""
     import torch
 
-    if _is_segmentation(folder):
+    if _is_two_towers(folder):
+        auto = transformers.AutoModel
+    elif _is_segmentation(folder):
         auto = transformers.AutoModelForSemanticSegmentation
     elif _is_detector(folder):
         auto = transformers.AutoModelForObjectDetection
@@ -239,6 +255,10 @@ def _check_report(report: Mapping[str, Any], folder: HuggingFaceFolder, title: s
 
 def _is_segmentation(folder: HuggingFaceFolder) -> bool:
     return (_architecture(folder) or "").endswith(SEGMENTATION)
+
+
+def _is_two_towers(folder: HuggingFaceFolder) -> bool:
+    return _architecture(folder) in TWO_TOWERS
 
 
 def _is_detector(folder: HuggingFaceFolder) -> bool:

@@ -17,12 +17,14 @@ from seewhy.models import (
     keras_file,
     model_file,
     onnx_file,
+    open_clip_models,
     torch_hubs,
     torch_weights,
 )
 from seewhy.models.class_names import ClassNames, imagenet
 from seewhy.models.classifier import Classifier
 from seewhy.models.overrides import ClassNamesSpec, InputSizeSpec, Overrides, PreprocessingSpec
+from seewhy.models.text_encoder import PromptsSpec
 from seewhy.representation import ShortRepr
 from seewhy.startup_log import quiet_first_start
 from seewhy.timing import Phase
@@ -153,6 +155,15 @@ SOURCES = (
     ),
     _hub("torchvision:", torch_hubs.load_torchvision),
     _hub("timm:", torch_hubs.load_timm),
+    Source(
+        syntax=f"{open_clip_models.PREFIX}NAME@TAG",
+        matches=lambda source: source.startswith(open_clip_models.PREFIX),
+        load=lambda source, pretrained, _: open_clip_models.load_open_clip(
+            source.removeprefix(open_clip_models.PREFIX), pretrained=pretrained
+        ),
+        has_random_weights=True,
+        may_start_tensorflow=False,
+    ),
     _HUGGING_FACE,
     _ONNX_FILE,
     _FILE,
@@ -191,7 +202,7 @@ class ModelSpec:
     @property
     def class_names(self) -> Sequence[str] | None:
         """The names of the classes, where they are known before the model is loaded."""
-        return self.overrides.class_names or self.kind.class_names()
+        return self.overrides.names or self.kind.class_names()
 
     @timing.phase(Phase.LOADING)
     def load(self, *, trust: bool) -> Classifier:
@@ -234,14 +245,16 @@ def load(
     preprocessing: PreprocessingSpec | None = None,
     input_size: InputSizeSpec | None = None,
     backend: str | None = None,
+    prompts: PromptsSpec | None = None,
 ) -> Classifier:
-    """Load a model by name, from a file, from torchvision, timm or Hugging Face, or from a function of yours.
+    """Load a model by name, from a file, from torchvision, timm, open_clip, Hugging Face, or a function of yours.
 
     Args:
         source: A name that `seewhy models` lists; a path to a `.keras`, legacy `.h5` or `.onnx` file, or to a folder
-            that contains one; "torchvision:resnet50"; "timm:resnet50"; "hf:microsoft/resnet-50", a model of the
-            Hugging Face hub, or a folder that `save_pretrained` of transformers wrote; or "package.module:callable",
-            which imports the module and calls the function, and so runs your code. The sidecar of a file, `model.json`
+            that contains one; "torchvision:resnet50"; "timm:resnet50"; "open_clip:ViT-B-32@laion2b_s34b_b79k", with the
+            tag of its weights; "hf:microsoft/resnet-50", a model of the Hugging Face hub, or a folder that
+            `save_pretrained` of transformers wrote; or "package.module:callable", which imports the module and calls
+            the function, and so runs your code. The sidecar of a file, `model.json`
             beside `model.keras`, describes the preprocessing and the class names; `Classifier.save` writes both. Or a
             file with weights only, `.pt`, `.pth`, `.safetensors` or `.weights.h5`, with its `architecture`.
         weights: "imagenet" for the trained weights; None for random weights from a fixed seed; or the path of a
@@ -260,6 +273,7 @@ def load(
             `Explainer`. "efficientnet-lite0" is built for it: as an ONNX graph for "onnx", and also for "tensorflow" or
             "jax" (Keras), or "torch" (native PyTorch). None takes, for that model, what is installed: ONNX Runtime,
             else Keras, else PyTorch; and for others what they are written in.
+        prompts: Texts that become the classes of a model with an image and a text tower, see `Classifier.with_prompts`.
 
     Raises:
         ModelError: The source, the architecture or the weights are unknown; or the file is malicious, or names what is
@@ -268,7 +282,7 @@ def load(
         MissingExtraError: The framework, or the package with the weights, is not installed.
         WeightsError: A weights file is damaged, or, a `WeightsMismatchError`, does not fit the model.
     """
-    overrides = Overrides.parse(class_names, preprocessing, input_size)
+    overrides = Overrides.parse(class_names, preprocessing, input_size, prompts)
     spec = check(source, weights, architecture, overrides, backend)
     with quiet_first_start() if spec.kind.may_start_tensorflow else contextlib.nullcontext():
         return spec.load(trust=trust)

@@ -140,6 +140,26 @@ def is_one_value(capture: Capture | AttentionCapture, target: Target) -> bool:
     return target.is_classes and capture.probabilities is None and len(shape) == 2 and shape[1] == 1
 
 
+def join_rows(parts: Sequence[Heatmaps]) -> Heatmaps:
+    """Join the heatmaps of single images, which are of one layer and the same number of targets."""
+
+    def joined(*arrays: Any) -> Any:
+        if arrays[0] is None:
+            return None
+        if isinstance(arrays[0], (list, dict)):
+            keys = arrays[0] if isinstance(arrays[0], dict) else range(len(arrays[0]))
+            values = [joined(*(array[key] for array in arrays)) for key in keys]
+            return dict(zip(keys, values, strict=True)) if isinstance(arrays[0], dict) else values
+        return np.concatenate(arrays)
+
+    if len({part.values.shape[1:] for part in parts}) > 1:
+        raise target_count_error([part.values.shape[1] for part in parts])
+    fields = ("values", "indices", "scores", "outputs", "probabilities")
+    arrays = {field: joined(*(getattr(part, field) for part in parts)) for field in fields}
+    layers = ", ".join(dict.fromkeys(part.layer for part in parts))
+    return replace(parts[0], **arrays, layer=layers, names=ShortTuple(name for part in parts for name in part.names))
+
+
 def join_detections(parts: Sequence[Sequence[tuple[Heatmaps, int]]]) -> Heatmaps:
     """Join heatmaps of single images, which may be of several layers.
 
