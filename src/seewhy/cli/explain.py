@@ -201,9 +201,13 @@ def _explain_recording(request: ExplainArguments, explainer: Explainer) -> Expla
     """Return the function that explains a volume, a signal or a video."""
 
     def explain(path: Path) -> RecordingExplanation:
-        if request.check_heatmaps or request.together:
-            option = "--check covers parts of images" if request.check_heatmaps else "--together draws images"
-            raise OptionError(f"{option}, and {path} is a volume, a signal or a video. Leave it out.")
+        for is_given, option in (
+            (request.check_heatmaps, "--check covers parts of images"),
+            (request.together, "--together draws images"),
+            (request.reduce_to is not None, "--reduce-to is for JPEG files"),
+        ):
+            if is_given:
+                raise OptionError(f"{option}, and {path} is a volume, a signal or a video. Leave it out.")
         # By its suffix, the path is read as a recording, so that its explanation is one of a recording.
         explained: list[Any] = explainer.explain([path], request.targets_of(explainer.classifier))
         explanation: RecordingExplanation = explained[0]

@@ -184,8 +184,7 @@ def _decode(content: bytes, name: str, max_pixels: int, least_side: int | None =
     try:
         with Image.open(io.BytesIO(content), formats=_formats()) as image:
             _check_size(image, name, max_pixels)
-            if least_side is not None:
-                _reduce(image, least_side)
+            _reduce(image, least_side)
             return _pixels(image, name)
     except UnidentifiedImageError as error:
         raise ImageFormatError(f"{name} is not an image in a format SeeWhy reads ({', '.join(FORMATS)}).") from error
@@ -254,8 +253,10 @@ def _check_size(image: Image.Image, name: str, max_pixels: int) -> None:
         raise _too_large(name, f"{image.width} x {image.height}", max_pixels)
 
 
-def _reduce(image: Image.Image, least_side: int) -> None:
+def _reduce(image: Image.Image, least_side: int | None) -> None:
     """Let an opened JPEG file be decoded at a reduced size, which is not smaller than `least_side`; others stay."""
+    if least_side is None:
+        return
     scale = least_side / min(image.size)
     if scale < 1:
         image.draft(None, (math.ceil(image.width * scale), math.ceil(image.height * scale)))
