@@ -25,6 +25,13 @@ def test_a_colour_image_comes_back_as_it_is(tmp_path):
     np.testing.assert_array_equal(read(pixels), pixels)
 
 
+def test_a_large_image_is_copied_in_bands(tmp_path):
+    pixels = np.random.default_rng(0).integers(0, 256, (701, 803, 3), dtype=np.uint8)
+    found = read(saved(tmp_path / "a.bmp", Image.fromarray(pixels)))
+    np.testing.assert_array_equal(found, pixels)
+    assert not found.flags.writeable
+
+
 def test_grey_becomes_three_equal_channels(tmp_path):
     expected = np.stack([RAMP] * 3, axis=-1)
     np.testing.assert_array_equal(read(saved(tmp_path / "grey.png", Image.fromarray(RAMP))), expected)
