@@ -4,8 +4,11 @@ The tiny configs are those of `benchmarks.zoo`. Their forward pass takes a few m
 Python counts most. Libraries that are not installed are left out.
 """
 
+import os
+import runpy
 from collections.abc import Callable
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -45,9 +48,8 @@ def subject(case: Case) -> Subject:
 
 def _timm(name: str) -> Subject:
     import torch
-    from tests.torchvision_operators import declare_missing
 
-    declare_missing()
+    declare_operators()
     import timm
 
     torch.manual_seed(0)
@@ -55,15 +57,19 @@ def _timm(name: str) -> Subject:
 
 
 def _hugging_face(name: str) -> Subject:
+    declare_operators()  # transformers imports torchvision, too
     from benchmarks.zoo.hugging_face import MODELS
 
     model, (side, _) = MODELS[name]()
     return _of_torch(model, side)
 
 
-def _keras_hub(name: str) -> Subject:
-    import os
+def declare_operators() -> None:
+    """Declare torchvision's compiled operators where they are missing, by path: a peer has a package `tests`, too."""
+    runpy.run_path(str(Path(__file__).parent.parent / "tests" / "torchvision_operators.py"))["declare_missing"]()
 
+
+def _keras_hub(name: str) -> Subject:
     os.environ["KERAS_BACKEND"] = "tensorflow"
     from benchmarks.zoo.keras_hub import MODELS
 
