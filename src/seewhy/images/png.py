@@ -1,4 +1,4 @@
-"""Writing PNG files in a third of the time that Pillow takes at its quickest, for files of the same size.
+"""Writing PNG files in half the time that Pillow takes at its quickest, for files of the same size.
 
 Pillow compares the five filters of PNG at every row, and searches for repeated strings. In photographs and overlays
 there are few: here every row has the filter that predicts a byte from its neighbours to the left and above, which NumPy

@@ -296,7 +296,7 @@ def _to_array(image: Image.Image) -> ImageArray:
     NumPy's own way, through bytes of the whole image, takes three times as long for large images, and twice the memory.
     """
     width, height = image.size
-    if width * height <= BAND_PIXELS:
+    if width * height <= 2 * BAND_PIXELS:
         return np.asarray(image)
     pixels = np.empty((height, width, 3), np.uint8)
     step = max(1, BAND_PIXELS // width)
