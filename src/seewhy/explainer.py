@@ -42,7 +42,7 @@ from seewhy.attribution.fusion import choose_fuse
 from seewhy.attribution.input_box import input_box
 from seewhy.attribution.method_choice import choose_method
 from seewhy.attribution.perturbation_runner import ProgressCallback
-from seewhy.attribution.pixel_classes import predict_pixels, scores_pixels
+from seewhy.attribution.pixel_classes import predict_pixels, reads_pixels, scores_pixels
 from seewhy.attribution.plan import Plan, first_derivatives, plan_key, strategy_for
 from seewhy.batches import consecutive, explain_each, in_order, read_batches
 from seewhy.errors import (
@@ -108,8 +108,9 @@ class Explainer:
         method: The name of a method, see `seewhy methods`; or a method with options, such as
             `seewhy.methods.get("rise", masks=8000)`. "auto" takes legrad_rollout for a model whose attention maps
             follow each other from the image to the score, as in a vision transformer; integrated_gradients with 16
-            steps where attention runs within windows, or in one of several branches; and gradcam for any other, and
-            where a layer is named or the classifier has a default layer.
+            steps where attention runs within windows, or in one of several branches; hirescam for the pixels of a
+            segmentation and for detections; and gradcam for any other, and where a layer is named or the classifier
+            has a default layer.
         layer: The layer to explain: a path ("resnet50/conv5_block3_out", "layer4.2"), a unique name, or the layer
             object. "auto" takes the classifier's default layer if it has one, else the last layer with spatial output
             that does not only pool, whose positions reach the score, that at most a tenth of the score bypasses, and
@@ -566,10 +567,11 @@ class Explainer:
         self, detector: DetectorRunner, inputs: InputBatch, target: Target, batch_size: int
     ) -> Heatmaps:
         """Explain detections, each image alone: its detections, and the layers that show them, are its own."""
-        is_matched, images = self.method.needs_runner, []
-        for row in range(image_count(inputs)):
+        is_matched, count, images = self.method.needs_runner, image_count(inputs), []
+        for row in range(count):
             image, of_image = image_at(inputs, row), target.for_image(row)
-            fixed = fix_detections(detector, self.classifier, image, of_image, row, is_matched=is_matched)
+            name = "the image" if count == 1 else f"image {row} of the batch"
+            fixed = fix_detections(detector, self.classifier, image, of_image, name, is_matched=is_matched)
             output = None if is_matched else CLASS_LOGITS
             objective = Objective(fixed, self.score, output, self.method.contrast)
             plan = self._plan(image, objective, batch_size)
@@ -590,6 +592,8 @@ class Explainer:
     ) -> Inspection:
         objective = Objective(target, self.score, self.output)
         plan = self._plan(inputs, objective, 1)
+        if self.method.is_auto and reads_pixels(target):
+            plan = replace(plan, method=all_methods.get("gradcam"), method_reason="")
         check_inspected(plan.method, self.layer_choices, self.augmentations)
         # One capture, however many the targets: their gradients are what is shown.
         plan = replace(plan, strategy="capture", derivatives="gradients")

@@ -125,6 +125,8 @@ def _auto_layers(classifier: Classifier) -> tuple[dict[str, str | None], dict[st
     inputs = sample_inputs(classifier)
     names = classifier.framework.input_names(inputs)
     selected, refusals = dict[str, str | None](), dict[str, str]()
+    if classifier.framework.detector(classifier.framework.check_inputs(inputs)) is not None:
+        return {"": None}, {"": "the model is a detector, and each detection has a layer of its own."}
     for name in [None] if len(names) == 1 else [names[leaf] for leaf in image_leaves(inputs)]:
         try:
             with warnings.catch_warnings():

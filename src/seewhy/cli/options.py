@@ -10,9 +10,10 @@ DEFAULT_MODEL = "efficientnet-lite0"
 
 MODEL_HELP = (
     "A name listed by 'seewhy models'; a .keras, .h5 or .onnx file, or a folder that contains one; torchvision:NAME; "
-    "timm:NAME; open_clip:NAME@TAG; hf:OWNER/NAME of Hugging Face, or a folder that its save_pretrained wrote; a .pt, "
-    ".pth or .safetensors file with weights, together with --architecture; or package.module:callable, which runs your "
-    "code: the module is imported, also from the current folder, and the callable is called."
+    "timm:NAME; open_clip:NAME@TAG; ultralytics:NAME, without trained weights; hf:OWNER/NAME of Hugging Face, or a "
+    "folder that its save_pretrained wrote; a .pt, .pth or .safetensors file with weights, together with "
+    "--architecture; or package.module:callable, which runs your code: the module is imported, also from the current "
+    "folder, and the callable is called."
 )
 METHOD_HELP = "A name listed by 'seewhy methods'; auto takes the one that suits the model."
 TARGETS_HELP = "What to explain: top-3; or classes by name, index or wnid, separated by commas: tabby,285."

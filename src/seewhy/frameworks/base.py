@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 from numpy.typing import NDArray
 
 from seewhy.errors import LayerError, ModelError, OptionError
+from seewhy.frameworks.declared_input import DeclaredInput
 from seewhy.frameworks.detections import DetectorRunner
 from seewhy.frameworks.evidence import Evidence
 from seewhy.frameworks.export_settings import ExplainedModel, ExportSettings
@@ -385,6 +386,10 @@ class Framework(ABC):
 
     def declared_size(self) -> tuple[int, int] | None:
         """Return (h, w) of the images, in pixels, where the model says so beside its input's shape; None otherwise."""
+        return None
+
+    def declared_input(self) -> DeclaredInput | None:
+        """Return how images become the model's input, where the model says so itself; None otherwise."""
         return None
 
     def declared_labels(self) -> Mapping[Any, Any] | None:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from seewhy.errors import LayerError, ModelError, warn
 from seewhy.frameworks.base import CaptureType, Framework, Head
 from seewhy.frameworks.compiled import CompiledCache
+from seewhy.frameworks.declared_input import DeclaredInput
 from seewhy.frameworks.evidence import Evidence
 from seewhy.frameworks.export_settings import ExplainedModel, ExportSettings
 from seewhy.frameworks.kernels import Kernels
@@ -132,6 +133,9 @@ class Exported(Framework):
 
     def declared_size(self) -> tuple[int, int] | None:
         return self._framework.declared_size()
+
+    def declared_input(self) -> DeclaredInput | None:
+        return self._framework.declared_input()
 
     def declared_labels(self) -> Mapping[Any, Any] | None:
         return self._framework.declared_labels()

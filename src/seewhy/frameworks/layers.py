@@ -33,6 +33,8 @@ class LayerCall(ShortRepr):
             where that is not known.
         channels_first: The layer's own layout is (N, K, *space).
         images_second: The layer's own layout is (L, N, K), with the images along its second axis.
+        frames: How many rows of the layer's own layout are one image, as where a model folds the frames of a video into
+            the batch, (N * frames, ...). They are the first spatial axis of `shape`.
         is_split: The layer only splits channels among attention heads: (tokens, heads, K), whose axes are not those of
             an image.
         is_auxiliary: A Keras operation that only moves, casts or scales what a layer computed, or whose axes may not be
@@ -51,6 +53,7 @@ class LayerCall(ShortRepr):
     inputs: tuple[str, ...] = ()
     channels_first: bool = False
     images_second: bool = False
+    frames: int = 1
     is_split: bool = False
     is_auxiliary: bool = False
     obstacle: str = ""

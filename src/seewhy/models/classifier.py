@@ -17,6 +17,7 @@ from seewhy.images.reading import ImageLike, read
 from seewhy.images.writing import write_atomically
 from seewhy.models import keras_file, sidecar
 from seewhy.models.class_names import ClassNames, named_classes
+from seewhy.models.declared_preprocessing import declared_preprocessing
 from seewhy.models.given_preprocessing import as_preprocessing, tokenizer_of
 from seewhy.models.preprocessing import Inputs, Preprocessing
 from seewhy.models.samples import (
@@ -56,12 +57,14 @@ class Classifier:
     """A model, its preprocessing, and its class names.
 
     Args:
-        model: A `keras.Model` or a `torch.nn.Module`. It is never changed.
+        model: A `keras.Model` or a `torch.nn.Module`; or an `ultralytics.YOLO`. It is never changed.
         preprocess: A `Preprocessing`; a function from float32 (N, h, w, 3) in 0..255 to the model's input, such as
-            `preprocess_input` of `keras.applications.vgg16`; or None for a model that takes values in 0..255. In the
-            last two cases, images are resized to `input_size` without keeping their aspect ratio. For a model that
-            takes channels first, the function may return either layout, (N, C, h, w) or (N, h, w, C). Or the processor
-            of a Hugging Face model, or the transform of torchvision that open_clip returns with a model.
+            `preprocess_input` of `keras.applications.vgg16`; or None for a model that takes values in 0..255, or that
+            says itself what it takes, as those of Ultralytics do. With a function or None, images are resized to
+            `input_size` without keeping their aspect ratio, unless the model says otherwise. For a model that takes
+            channels first, the function may return either layout, (N, C, h, w) or (N, h, w, C).
+            Or the processor of a Hugging Face model, or the transform of torchvision that open_clip returns with a
+            model.
         class_names: Names in the order of the outputs, or a `ClassNames`; None for those that the model holds, such as
             `config.id2label` of Hugging Face models, or if they are unknown.
             For a model with several inputs also a dict of these, by the name of the input.
@@ -120,6 +123,8 @@ class Classifier:
         self.prompts: Prompts | None = None
         self.class_names = _class_names(class_names, self.framework)
         self._were_names_given = class_names is not None
+        if given is None:
+            given = declared_preprocessing(self.framework.declared_input(), input_size)
         self.preprocessing = given if isinstance(given, Preprocessing) else None
         self._finish = None if isinstance(given, Preprocessing) else given
         self._input_size = input_size
@@ -546,7 +551,7 @@ def sidecar_of(classifier: Classifier) -> Sidecar:
     if preprocessing is None:
         config = None if finish is None else PreprocessingConfig(sidecar.application_name(finish))
         return Sidecar(classifier.class_names, classifier._input_size, config, classifier.layer, classifier.sample_rate)
-    names = ("crop", "resize", "resample", "mean", "std", "channels_first", "grey")
+    names = ("crop", "resize", "letterbox", "resample", "mean", "std", "channels_first", "grey")
     values = {name: getattr(preprocessing, name) for name in names}
     config = PreprocessingConfig(sidecar.application_name(preprocessing.finish), **values)
     return Sidecar(classifier.class_names, preprocessing.size, config, classifier.layer, classifier.sample_rate)

@@ -59,6 +59,10 @@ DETECTION = "ForObjectDetection"
 """How the name of an architecture ends that finds objects. Any other is loaded as an image classifier."""
 
 
+UNIVERSAL = ("ForUniversalSegmentation", "ForInstanceSegmentation", "ForSegmentation")
+"""How the names of architectures end that predict masks."""
+
+
 def is_source(source: str) -> bool:
     """Whether a source is written `hf:NAME`, or is the path of a folder with a Hugging Face model."""
     if source.startswith(PREFIX):
@@ -167,6 +171,13 @@ def _config(transformers: Any, folder: HuggingFaceFolder, title: str, *, trust: 
         known = {*names.MODEL_FOR_OBJECT_DETECTION_MAPPING_NAMES}
     else:
         known = {*names.MODEL_FOR_IMAGE_CLASSIFICATION_MAPPING_NAMES} - WRAPPERS
+    if not trust and (_architecture(folder) or "").endswith(UNIVERSAL):
+        raise ModelError(
+            f"{title} is a {_architecture(folder)}, which predicts masks, each with class logits, and no score for "
+            "each class at each pixel. Take a model for semantic segmentation, such as SegFormer; or load the model "
+            "yourself, and wrap it in a torch.nn.Module that returns, for each class and pixel, the sum over all masks "
+            "of the mask's sigmoid times the softmax of its class logits."
+        )
     if not trust and (not isinstance(kind, str) or kind not in known):
         made = f" It was saved as {short_repr(_architecture(folder))}." if _architecture(folder) else ""
         raise ModelError(

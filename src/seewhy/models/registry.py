@@ -20,6 +20,7 @@ from seewhy.models import (
     open_clip_models,
     torch_hubs,
     torch_weights,
+    ultralytics_models,
 )
 from seewhy.models.class_names import ClassNames, imagenet
 from seewhy.models.classifier import Classifier
@@ -83,6 +84,7 @@ class Source(ShortRepr):
         check: Raises ModelError for a source that cannot be loaded, as far as that is known without a framework.
         class_names: The names of its classes, where they are known before the model is loaded.
         build: Builds an architecture with random weights and a number of classes, or with its own number for None.
+        class_count: Returns the number of classes of weights, given theirs and the model's state dict, if it differs.
         no_preprocessing: What a warning says about a model that came without preprocessing; "" if there is none.
         may_start_tensorflow: Whether TensorFlow may be imported while such a source is loaded.
     """
@@ -94,6 +96,7 @@ class Source(ShortRepr):
     check: Callable[[str], object] = lambda _: None
     class_names: Callable[[], ClassNames | None] = lambda: None
     build: Callable[[str, int | None], Classifier] | None = None
+    class_count: Callable[[torch_weights.StateDict, torch_weights.StateDict], int | None] = torch_weights.class_count
     no_preprocessing: str = ""
     may_start_tensorflow: bool = True
 
@@ -155,6 +158,9 @@ SOURCES = (
     ),
     _hub("torchvision:", torch_hubs.load_torchvision),
     _hub("timm:", torch_hubs.load_timm),
+    replace(
+        _hub(ultralytics_models.PREFIX, ultralytics_models.load_ultralytics), class_count=ultralytics_models.class_count
+    ),
     Source(
         syntax=f"{open_clip_models.PREFIX}NAME@TAG",
         matches=lambda source: source.startswith(open_clip_models.PREFIX),
@@ -228,7 +234,7 @@ class ModelSpec:
         classifier = self.kind.load(self.source, False, False)
         if self.kind.build is not None:
             own = classifier.model.state_dict()
-            classes = torch_weights.class_count(torch_weights.without_wrapper(state, own), own)
+            classes = self.kind.class_count(torch_weights.without_wrapper(state, own), own)
             classifier = classifier if classes is None else self.kind.build(self.source, classes)
         torch_weights.load_state_dict(classifier.model, state, path, self.source)
         classifier.name = path.stem
@@ -252,11 +258,12 @@ def load(
     Args:
         source: A name that `seewhy models` lists; a path to a `.keras`, legacy `.h5` or `.onnx` file, or to a folder
             that contains one; "torchvision:resnet50"; "timm:resnet50"; "open_clip:ViT-B-32@laion2b_s34b_b79k", with the
-            tag of its weights; "hf:microsoft/resnet-50", a model of the Hugging Face hub, or a folder that
-            `save_pretrained` of transformers wrote; or "package.module:callable", which imports the module and calls
-            the function, and so runs your code. The sidecar of a file, `model.json`
-            beside `model.keras`, describes the preprocessing and the class names; `Classifier.save` writes both. Or a
-            file with weights only, `.pt`, `.pth`, `.safetensors` or `.weights.h5`, with its `architecture`.
+            tag of its weights; "ultralytics:yolo11n", with random weights or those of a file; "hf:microsoft/resnet-50",
+            a model of the Hugging Face hub, or a folder that `save_pretrained` of transformers wrote; or
+            "package.module:callable", which imports the module and calls the function, and so runs your code. The
+            sidecar of a file, `model.json` beside `model.keras`, describes the preprocessing and the class names;
+            `Classifier.save` writes both. Or a file with weights only, `.pt`, `.pth`, `.safetensors` or `.weights.h5`,
+            with its `architecture`.
         weights: "imagenet" for the trained weights; None for random weights from a fixed seed; or the path of a
             file that `save_weights` of a Keras model of the same architecture wrote, or of a state dict of PyTorch.
             Model files and functions come with their own weights.

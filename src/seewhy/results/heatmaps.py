@@ -15,6 +15,7 @@ from seewhy.models import Classifier
 from seewhy.representation import ShortTuple, counted, description, listed, shape_text, shortened
 from seewhy.targets import Regression, Target
 from seewhy.targets.detection import FixedDetections
+from seewhy.targets.regression import are_values
 from seewhy.targets.target import target_count_error
 from seewhy.types import AttentionCapture, BoolArray, Capture, FloatArray, IndexArray
 
@@ -32,8 +33,9 @@ class Heatmaps:
         scores: float32 (N, T), what was explained: logits, or probabilities with `score="probability"`; by finercam,
             their differences from those of similar classes.
         outputs: (N, ...), the selected output; all outputs of the model where none was selected.
-        probabilities: float32 (N, C), or None where the outputs are not class scores. A single sigmoid unit is two
-            classes; outputs without a final activation are passed through a softmax.
+        probabilities: float32 (N, C), or None where the outputs are not class scores, or are explained as values
+            (`Regression`). A single sigmoid unit is two classes; outputs without a final activation are passed through
+            a softmax.
         layer: The path of the layer in the model; of several layers, their paths with commas.
         method: The method's name.
         method_reason: Why `method="auto"` chose it; empty where the caller named it.
@@ -108,12 +110,13 @@ def build_heatmaps(
         target = Regression(name=None if classifier.class_names is None else classifier.class_name(0))
     names = [target.for_image(row).names(classes, classifier.class_name) for row, classes in enumerate(indices)]
     values = attribution.heatmaps if signed else np.maximum(attribution.heatmaps, 0)
+    probabilities = None if are_values(target) else capture.probabilities
     return Heatmaps(
         values=np.asarray(values, dtype=np.float32),
         indices=np.maximum(indices, -1),
         scores=to_numpy(capture.scores),
         outputs=map_tree(lambda output: None if output is None else to_numpy(output), capture.outputs),
-        probabilities=None if capture.probabilities is None else to_numpy(capture.probabilities),
+        probabilities=None if probabilities is None else to_numpy(probabilities),
         layer=capture.layer or "input",
         method=method,
         names=ShortTuple(

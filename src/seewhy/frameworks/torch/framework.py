@@ -23,6 +23,7 @@ from seewhy.errors import ModelRunError
 from seewhy.frameworks.base import CaptureType, Framework, Head, check_precision
 from seewhy.frameworks.cleanup import restoring
 from seewhy.frameworks.compiled import CompiledCache
+from seewhy.frameworks.declared_input import DeclaredInput
 from seewhy.frameworks.detections import CLASS_LOGITS, DetectedBox, DetectorRunner
 from seewhy.frameworks.exported_graph import ExportedGraph, numbered
 from seewhy.frameworks.fingerprint import fingerprint
@@ -48,7 +49,7 @@ from seewhy.frameworks.structures import (
     only_leaf,
     shape_key,
 )
-from seewhy.frameworks.torch import hugging_face
+from seewhy.frameworks.torch import hugging_face, ultralytics
 from seewhy.frameworks.torch.attention_links import LinkRecorder
 from seewhy.frameworks.torch.attention_recorder import AttentionMaps, AttentionRecorder
 from seewhy.frameworks.torch.attention_tap import AttentionTap
@@ -66,6 +67,7 @@ from seewhy.frameworks.torch.clamp import ClampTap, clamped_scores
 from seewhy.frameworks.torch.detectors import (
     Found,
     ReachRecorder,
+    check_scores_detections,
     declared_detector,
     detector_of_outputs,
     find_detections,
@@ -129,6 +131,7 @@ class Torch(Framework):
         self._weights_version = WeightsVersion()
         self._detector = declared_detector(self._model)
         self._is_read = self._detector is not None
+        self._returns_pair = ultralytics.returns_pair(self._model)
         self._towers = find_towers(self._model)
 
     def fingerprint(self) -> str:
@@ -169,8 +172,13 @@ class Torch(Framework):
     def declared_size(self) -> tuple[int, int] | None:
         return hugging_face.declared_size(self._model) if self._towers is None else self._towers.image_size
 
+    def declared_input(self) -> DeclaredInput | None:
+        return ultralytics.declared_input(self._model)
+
     def declared_labels(self) -> Mapping[Any, Any] | None:
-        return hugging_face.declared_labels(self._model) if self._towers is None else None
+        if self._towers is not None:
+            return None
+        return hugging_face.declared_labels(self._model) or ultralytics.declared_labels(self._model)
 
     def text_tower(self) -> TextTower | None:
         return self._towers
@@ -184,9 +192,10 @@ class Torch(Framework):
 
     def predict(self, inputs: InputBatch, output: int | str | None = None) -> NativeTensor | None:
         def run(functions: FunctionRecorder) -> NativeTensor | None:
-            outputs = self._forward(inputs, functions)
+            objective = Objective(TopK(), output=output)
+            outputs = self._forward(inputs, functions, None, objective)
             with without_autocast():
-                selected = select_torch_outputs(outputs, Objective(TopK(), output=output), functions, self.xp)
+                selected = select_torch_outputs(outputs, objective, functions, self.xp)
                 probabilities = selected.read(selected.tensors).probabilities
             return None if probabilities is None else probabilities.detach()
 
@@ -455,8 +464,11 @@ class Torch(Framework):
                 outputs = self._model(**batch)
             else:
                 outputs = self._model(*batch) if isinstance(batch, list) else self._model(batch)
+        outputs = outputs[0] if self._returns_pair else outputs
         if not self._is_read:
             self._is_read, self._detector = True, detector_of_outputs(self._model, outputs) or self._detector
+        if objective is not None and self._detector is not None:
+            check_scores_detections(objective)
         return outputs
 
     def _found(
