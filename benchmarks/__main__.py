@@ -5,7 +5,7 @@
     python -m benchmarks.peers     SeeWhy, Captum, torchcam, pytorch-grad-cam; xplique, tf-keras-vis, notebooks' code
     python -m benchmarks.runtimes  ONNX Runtime and OpenVINO beside PyTorch's forward pass and the peers
     python -m benchmarks.memory    the most memory that it takes, and that the bare forward pass takes
-    python -m benchmarks.networks  ViT-tiny, Swin-tiny, ConvNeXt-tiny, and tiny configs of Hugging Face and KerasHub
+    python -m benchmarks.models  ViT-tiny, Swin-tiny, ConvNeXt-tiny, and tiny configs of Hugging Face and KerasHub
     python -m benchmarks.stream    the throughput of Explainer.stream beside the bare forward passes
     python -m benchmarks.shapes    images of another shape in the same process, which TensorFlow traces anew
     python -m benchmarks.pipeline  200 JPEG files, from file to file, against the bare forward passes alone
@@ -38,7 +38,7 @@ BENCHMARKS = {
     "peers": ("--quick",),
     "runtimes": ("--quick",),
     "memory": ("--frameworks", "torch", "keras-tensorflow", "--images", "2"),
-    "networks": ("--quick",),
+    "models": ("--quick",),
     "stream": ("--images", "16", "--rounds", "2", "--frameworks", "torch"),
     "shapes": ("--starts", "2", "--frameworks", "keras-tensorflow"),
     "pipeline": ("--images", "32", "--rounds", "2"),

@@ -80,15 +80,15 @@ def _one_and_eight() -> Iterable[Goal]:
             yield Goal(f"{text}{name}", "cost", of, bound)
 
 
-def _networks() -> Iterable[Goal]:
-    """Of `benchmarks.networks`; one class of tiny models, of which the rest has no goal."""
+def _models() -> Iterable[Goal]:
+    """Of `benchmarks.models`; one class of tiny models, of which the rest has no goal."""
     of = {"tool": ("seewhy",), "model": ("ViT-tiny", "Swin-tiny", "ConvNeXt-tiny")}
     for words, classes, bound in (("one class", 1, 1.15), ("eight classes", 8, 1.25)):
         text = f"Grad-CAM, {words} / bare forward, ViT-tiny, Swin-tiny, ConvNeXt-tiny"
-        yield Goal(text, "networks", {**of, "classes": (classes,)}, bound)
+        yield Goal(text, "models", {**of, "classes": (classes,)}, bound)
     for library in ("Hugging Face", "KerasHub"):
         of = {"tool": ("seewhy",), "classes": (1,), "library": (library,)}
-        yield Goal(f"Grad-CAM, one class / bare forward, tiny configs of {library}", "networks", of, 1.15)
+        yield Goal(f"Grad-CAM, one class / bare forward, tiny configs of {library}", "models", of, 1.15)
 
 
 def _starts() -> Iterable[Goal]:
@@ -170,7 +170,7 @@ GOALS = (
         1.5,
     ),
     Goal("one class / bare forward, VGG16, 128 px, Keras/TensorFlow", "growth-size", OF_SMALL_IMAGES, 1.5),
-    *_networks(),
+    *_models(),
     *_starts(),
     *_methods(),
     *_peers(),

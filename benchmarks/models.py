@@ -111,7 +111,7 @@ def measure(case: Case, seconds: float) -> list[Turns]:
 def with_libraries(found: list[Figure]) -> list[Figure]:
     """Return the figures with the library of each model, by which some goals are."""
     found = [each | {"library": each["model"].partition(", ")[2] or "timm"} for each in found]
-    return [each | {"goal": goal_of("networks", each)} for each in found]
+    return [each | {"goal": goal_of("models", each)} for each in found]
 
 
 def rows(found: list[Figure]) -> list[Row]:
@@ -130,11 +130,11 @@ def rows(found: list[Figure]) -> list[Row]:
 
 def publish_all(measured: Measured) -> None:
     """Publish the table."""
-    found = with_libraries(figures("networks", measured))
+    found = with_libraries(figures("models", measured))
     title = "Grad-CAM of transformers, ConvNeXt and tiny models of two hubs; medians, and the middle half of the rounds"
     packages = [name.replace("_", "-") for name in ALL if find_spec(name)]
-    publish("networks", title, rows(found), raw(measured), machine(*PACKAGES, *packages), found)
+    publish("models", title, rows(found), raw(measured), machine(*PACKAGES, *packages), found)
 
 
 if __name__ == "__main__":
-    main("networks", CASES, measure, publish_all, SECONDS)
+    main("models", CASES, measure, publish_all, SECONDS)
