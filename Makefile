@@ -138,7 +138,7 @@ docs: $(VENV)/.docs  ## build the documentation into site/, and run the Python o
 	$(BIN)/sphinx-build -q -W --keep-going -b html -c docs_build -d .docs/.doctrees .docs site
 	$(ONE_THREAD) $(BIN)/python docs_build/run_pages.py
 
-bench: $(PEERS)/.peers  ## measure what an explanation costs, against the bare forward pass and the peers; half an hour
+bench: $(PEERS)/.peers  ## measure what an explanation costs, against the bare forward pass and the peers; about an hour
 	$(PEERS)/bin/python -m benchmarks
 
 bench-runtimes: $(PEERS)/.peers  ## measure ONNX Runtime and OpenVINO beside PyTorch and the peers, and record it; ten minutes

@@ -5,6 +5,9 @@
     python -m benchmarks.peers     SeeWhy, Captum, torchcam, pytorch-grad-cam; xplique, tf-keras-vis, notebooks' code
     python -m benchmarks.runtimes  ONNX Runtime and OpenVINO beside PyTorch's forward pass and the peers
     python -m benchmarks.memory    the most memory that it takes, and that the bare forward pass takes
+    python -m benchmarks.models  ViT-tiny, Swin-tiny, ConvNeXt-tiny, and tiny configs of Hugging Face and KerasHub
+    python -m benchmarks.stream    the throughput of Explainer.stream beside the bare forward passes
+    python -m benchmarks.shapes    images of another shape in the same process, which TensorFlow traces anew
     python -m benchmarks.pipeline  200 JPEG files, from file to file, against the bare forward passes alone
     python -m benchmarks.methods   every method of one capture against Grad-CAM, and Eigen-CAM of pytorch-grad-cam
     python -m benchmarks.start     cold starts
@@ -35,6 +38,9 @@ BENCHMARKS = {
     "peers": ("--quick",),
     "runtimes": ("--quick",),
     "memory": ("--frameworks", "torch", "keras-tensorflow", "--images", "2"),
+    "models": ("--quick",),
+    "stream": ("--images", "16", "--rounds", "2", "--frameworks", "torch"),
+    "shapes": ("--starts", "2", "--frameworks", "keras-tensorflow"),
     "pipeline": ("--images", "32", "--rounds", "2"),
     "methods": ("--seconds", "0"),
     "start": ("--starts", "1"),

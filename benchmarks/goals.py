@@ -46,20 +46,68 @@ class Goal:
         return self.bound - median if self.is_least else median - self.bound
 
 
-VGG16 = ("VGG16",)
-OTHERS = ("ResNet50", "Xception", "MobileNetV2", "EfficientNet-Lite0")
 NATIVE = ("torch", "torch-channels-last")
+TENSORFLOW = ("keras-tensorflow",)
+KERAS = ("keras-tensorflow", "keras-jax", "keras-torch")
+SMALL = ("MobileNetV2", "EfficientNet-Lite0")
+LARGE = ("ResNet50", "Xception")
+VGG16 = ("VGG16",)
 
 
 def _one_and_eight() -> Iterable[Goal]:
-    for words, classes, of_others, of_vgg16 in (("one class", 1, 1.10, 1.25), ("eight classes", 8, 1.15, 1.60)):
+    others = tuple(each for each in (*NATIVE, *KERAS) if each not in TENSORFLOW)
+    of_lite0 = {1: 1.06, 8: 1.15}
+    for words, classes, of_small, of_large, of_tensorflow, of_vgg16 in (
+        ("one class", 1, 1.08, 1.10, 1.15, 1.25),
+        ("eight classes", 8, 1.12, 1.15, 1.35, 1.60),
+    ):
         text = f"{words} / bare forward, one image"
-        yield Goal(text, "cost", {"classes": (classes,), "tool": ("seewhy",), "model": OTHERS}, of_others)
-        yield Goal(f"{text}, VGG16", "cost", {"classes": (classes,), "tool": ("seewhy",), "model": VGG16}, of_vgg16)
+        for name, frameworks, models, bound in (
+            ("", (*NATIVE, *KERAS), LARGE, of_large),
+            (", small models, PyTorch", NATIVE, SMALL, of_small),
+            (", MobileNetV2, Keras", KERAS, ("MobileNetV2",), of_large),
+            (", EfficientNet-Lite0, Keras/TensorFlow", TENSORFLOW, ("EfficientNet-Lite0",), of_lite0[classes]),
+            (
+                ", EfficientNet-Lite0, Keras/JAX and Keras/PyTorch",
+                ("keras-jax", "keras-torch"),
+                ("EfficientNet-Lite0",),
+                of_large,
+            ),
+            (", VGG16, Keras/TensorFlow", TENSORFLOW, VGG16, of_tensorflow),
+            (", VGG16, elsewhere", others, VGG16, of_vgg16),
+        ):
+            of = {"classes": (classes,), "tool": ("seewhy",), "framework": frameworks, "model": models}
+            yield Goal(f"{text}{name}", "cost", of, bound)
+
+
+def _models() -> Iterable[Goal]:
+    """Of `benchmarks.models`; one class of tiny models, of which the rest has no goal."""
+    of = {"tool": ("seewhy",), "model": ("ViT-tiny", "Swin-tiny", "ConvNeXt-tiny")}
+    for words, classes, bound in (("one class", 1, 1.15), ("eight classes", 8, 1.25)):
+        text = f"Grad-CAM, {words} / bare forward, ViT-tiny, Swin-tiny, ConvNeXt-tiny"
+        yield Goal(text, "models", {**of, "classes": (classes,)}, bound)
+    for library in ("Hugging Face", "KerasHub"):
+        of = {"tool": ("seewhy",), "classes": (1,), "library": (library,)}
+        yield Goal(f"Grad-CAM, one class / bare forward, tiny configs of {library}", "models", of, 1.15)
+
+
+def _starts() -> Iterable[Goal]:
+    """In seconds, and as times the first explanation."""
+    for framework, seconds in (("TensorFlow", 6.0), ("PyTorch", 2.5), ("ONNX Runtime", 1.5)):
+        text = f"first heatmap in a new process, in seconds, {framework}"
+        yield Goal(text, "start", {"first_heatmap": (framework,)}, seconds, "seconds")
+    of = {"framework": TENSORFLOW, "shape": ("second shape", "third shape", "fourth shape")}
+    yield Goal("another shape / the first explanation, Keras/TensorFlow", "shapes", of, 1.25, "first")
+
+
+def _methods() -> Iterable[Goal]:
+    for method, words, bound in (("eigencam", "Eigen-CAM", 4.0), ("scorecam", "Score-CAM", 0.95)):
+        text = f"pytorch-grad-cam / SeeWhy, {words}, PyTorch, ResNet50"
+        yield Goal(text, "methods-peers", {"method": (method,)}, bound, "seewhy", is_least=True)
 
 
 def _peers() -> Iterable[Goal]:
-    keras = {"framework": ("keras-tensorflow",), "model": ("ResNet50",)}
+    keras = {"framework": TENSORFLOW, "model": ("ResNet50",)}
     for tool, classes, bound, where, of in (
         ("pytorch-grad-cam", 1, 3.5, "PyTorch", {"framework": NATIVE}),
         ("torchcam", 1, 1.2, "PyTorch", {"framework": NATIVE}),
@@ -97,17 +145,37 @@ def _runtimes() -> Iterable[Goal]:
         yield Goal(text, "runtimes", of, 1.15, "runtime")
 
 
+def _pipeline() -> Iterable[Goal]:
+    for what, bound in (("JPEG", 1.12), ("PNG", 1.25)):
+        for words, sizes in (("", ("500 x 375", "640 x 480")), (", 12 megapixels", ("4000 x 3000",))):
+            text = f"from JPEG files to overlays as {what} / bare forwards{words}"
+            of = {"what": (f"to {what}", f"reduced, to {what}"), "size": sizes}
+            yield Goal(text, "pipeline", of, bound)
+
+
+OF_SMALL_IMAGES = {
+    "classes": (1,),
+    "tool": ("seewhy",),
+    "framework": TENSORFLOW,
+    "model": VGG16,
+    "side": (128,),
+}
+
 GOALS = (
     *_one_and_eight(),
     Goal(
         "1,000 classes / bare forward, ResNet50 and Xception",
         "growth-classes",
-        {"classes": (1000,), "model": ("ResNet50", "Xception")},
+        {"classes": (1000,), "model": LARGE},
         1.5,
     ),
+    Goal("one class / bare forward, VGG16, 128 px, Keras/TensorFlow", "growth-size", OF_SMALL_IMAGES, 1.5),
+    *_models(),
+    *_starts(),
+    *_methods(),
     *_peers(),
     *_runtimes(),
-    Goal("from JPEG files to overlays / bare forwards", "pipeline", {"what": ("to JPEG", "to PNG")}, 1.25),
+    *_pipeline(),
     Goal("peak memory, 16 images, one class / bare forward's", "memory", {"images": (16,), "classes": (1,)}, 1.2),
 )
 

@@ -3,8 +3,9 @@
 Each case is a process of its own, in which the bare forward pass of the same batch takes turns with the explanations.
 """
 
+import numpy as np
 from benchmarks.cases import PACKAGES, Case, Measured, Turns, figures, main, raw, shown, take_turns
-from benchmarks.forwards import subject
+from benchmarks.forwards import KERAS_RUNS, Subject, subject
 from benchmarks.interleaved import machine
 from benchmarks.results import Figure, Row, publish
 
@@ -13,6 +14,8 @@ import seewhy
 CLASSES = (1, 8, 64, 1000)
 BATCHES = (1, 4, 16, 64)
 SIDES = (160, 224, 320, 448)
+VGG16_SIDES = (128, 224)
+"""VGG16's first dense layer has weights for one size of images: each size is a model of its own."""
 COUNTS = (1, 8)
 CASES = (
     Case("torch", "ResNet50", "classes"),
@@ -26,6 +29,7 @@ CASES = (
     Case("keras-tensorflow", "ResNet50", "batch"),
     Case("torch", "ResNet50", "size"),
     Case("keras-tensorflow", "ResNet50", "size"),
+    Case("keras-tensorflow", "VGG16", "size"),
 )
 SECONDS = 8.0
 TITLES = {
@@ -37,6 +41,8 @@ TITLES = {
 
 def measure(case: Case, seconds: float) -> list[Turns]:
     """Measure one case, in this process."""
+    if case.model == "VGG16":
+        return [_vgg16(side, seconds) for side in VGG16_SIDES]
     what = subject(case.framework, case.model, any_size=case.kind == "size")
     explainer = seewhy.Explainer(what.model)
     if case.kind == "classes":
@@ -45,6 +51,17 @@ def measure(case: Case, seconds: float) -> list[Turns]:
     if case.kind == "size":
         batches = [what.with_batch(1, side) for side in SIDES]
     return [take_turns(each, explainer, COUNTS, seconds / 2, slow=True) for each in batches]
+
+
+def _vgg16(side: int, seconds: float) -> Turns:
+    import keras
+
+    keras.utils.set_random_seed(0)
+    model = keras.applications.VGG16(weights=None, input_shape=(side, side, 3))
+    what = Subject(
+        model, np.random.default_rng(0).random((1, side, side, 3), np.float32), KERAS_RUNS["tensorflow"](model)
+    )
+    return take_turns(what, seewhy.Explainer(model), COUNTS, seconds / 2, slow=True)
 
 
 def rows(kind: str, found: list[Figure]) -> list[Row]:

@@ -9,8 +9,9 @@ import tempfile
 import time
 from pathlib import Path
 
-from benchmarks.interleaved import machine
-from benchmarks.results import publish
+from benchmarks.goals import goal_of
+from benchmarks.interleaved import Spread, machine
+from benchmarks.results import Figure, publish
 
 IMAGE = str(Path(__file__).parent.parent / "examples" / "cat.png")
 
@@ -31,6 +32,9 @@ FRAMEWORKS = {
     "PyTorch": ("torch", "torch"),
 }
 """What is imported, and the backend of the model."""
+
+FIRST_HEATMAP = "first heatmap in a new process"
+"""The sum of the first three phases."""
 
 PHASE_NAMES = ("import it", "load the model", "first explanation: trace, compile, run", "second explanation")
 
@@ -62,9 +66,21 @@ def phases(framework: str) -> dict[str, float]:
     """Time the parts of a first explanation, in a fresh process."""
     command = [sys.executable, "-c", PHASES, *FRAMEWORKS[framework]]
     surroundings = {name: value for name, value in os.environ.items() if name != "KERAS_BACKEND"}
-    found = subprocess.run(command, check=True, capture_output=True, text=True, env=surroundings)
-    seconds = [float(each) for each in found.stdout.split()]
-    return {f"{framework}: {name}": each for name, each in zip(PHASE_NAMES, seconds, strict=True)}
+    process = subprocess.run(command, check=True, capture_output=True, text=True, env=surroundings)
+    seconds = [float(each) for each in process.stdout.split()]
+    found = {f"{framework}: {name}": each for name, each in zip(PHASE_NAMES, seconds, strict=True)}
+    return found | {f"{framework}: {FIRST_HEATMAP}": sum(seconds[:3])}
+
+
+def figures(measured: dict[str, list[float]]) -> list[Figure]:
+    """Return the seconds of the first heatmap in each framework."""
+    found = []
+    for framework in FRAMEWORKS:
+        title = f"{framework}: {FIRST_HEATMAP}"
+        figure: Figure = {"title": title, "first_heatmap": framework}
+        figure["seconds"] = Spread.of(measured[title] if len(measured[title]) > 1 else measured[title] * 2).numbers()
+        found.append(figure | {"goal": goal_of("start", figure)})
+    return found
 
 
 def run(starts: int) -> None:
@@ -77,12 +93,14 @@ def run(starts: int) -> None:
                 found |= phases(framework)
             for name, each in found.items():
                 measured.setdefault(name, []).append(each)
+    goals = {each["title"]: each["goal"] for each in figures(measured)}
     rows = [
         {
             "": name,
             "s, median": f"{statistics.median(times):.2f}",
             "least": f"{min(times):.2f}",
             "most": f"{max(times):.2f}",
+            "goal": "" if goals.get(name) is None else f"{goals[name]:.1f}",
         }
         for name, times in measured.items()
     ]
@@ -92,6 +110,7 @@ def run(starts: int) -> None:
         rows,
         measured,
         machine("onnxruntime", "keras", "tensorflow", "jax", "torch"),
+        figures(measured),
     )
 
 

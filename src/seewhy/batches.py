@@ -23,7 +23,7 @@ ExplainPixels = Callable[[Sequence[ImageLike], Sequence[ImageArray], Target, int
 
 
 def read_batches(
-    images: Iterable[Source], batch_size: int, ahead: int = READ_AHEAD
+    images: Iterable[Source], batch_size: int, ahead: int = READ_AHEAD, least_side: int | None = None
 ) -> Iterator[list[tuple[Source, ImageArray | ImageError]]]:
     """Read images in batches; each image comes with its pixels, or with the error that reading it gave.
 
@@ -31,6 +31,7 @@ def read_batches(
         images: In any number; taken a few ahead.
         batch_size: The number of images of a batch.
         ahead: How many images are decoded ahead.
+        least_side: As for `read`.
     """
     given: list[Source] = []
 
@@ -40,7 +41,7 @@ def read_batches(
             yield image
 
     def pairs() -> Iterator[tuple[Source, ImageArray | ImageError]]:
-        for pixels in read_each(remember(), ahead):
+        for pixels in read_each(remember(), ahead, least_side):
             yield given.pop(0), pixels
 
     return batches(pairs(), batch_size, lambda pair: 0 if isinstance(pair[1], ImageError) else pair[1].nbytes)

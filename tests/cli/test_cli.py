@@ -409,6 +409,17 @@ def test_two_models_share_an_image_in_the_style_of_a_tutorial(run, tmp_path, exa
         assert image.n_frames == 2
 
 
+def test_a_large_photo_is_drawn_at_a_reduced_size(run, tmp_path, examples):
+    with Image.open(examples / "flower.jpg") as image:
+        width, height = image.size
+    least = min(width, height) // 2
+    code, _, err = run("explain", examples / "flower.jpg", "--reduce-to", least, "--out", tmp_path)
+    assert code == 0, err
+    (overlay,) = tmp_path.glob("*.png")
+    with Image.open(overlay) as drawn:
+        assert drawn.size == ((width + 1) // 2, (height + 1) // 2)
+
+
 def test_together_needs_an_image_format(run, tmp_path, examples):
     code, _, err = run("explain", examples / "cat.png", "--together", "--format", "json", "--out", tmp_path)
     assert code == 2

@@ -121,3 +121,17 @@ def test_by_default_it_is_half_the_image_and_half_viridis():
     command = typer.main.get_command(app).commands["explain"]
     options = {parameter.name: parameter.default for parameter in command.params}
     assert (options["alpha"], options["colormap"]) == (DEFAULT_ALPHA, DEFAULT_COLORMAP)
+
+
+@pytest.mark.parametrize("shape", [(7, 9), (70, 900), (2, 40_000)], ids=["one band", "two bands", "a row a band"])
+def test_only_what_is_covered_is_blended_whatever_its_form(shape):
+    """Half of the pixels at random, whose bounding box is smaller than the image, in one band of rows or in several."""
+    generator = np.random.default_rng(0)
+    image, heatmap = generator.integers(0, 256, (*shape, 3), np.uint8), generator.random(shape, np.float32)
+    covered = generator.random(shape) < 0.5
+    covered[0], covered[:, -2:] = False, False
+    colours = color_table("viridis")[np.rint(heatmap * 255).astype(int)]
+    expected = np.rint(image / 2 + colours / 2)  # halves are exact in any precision
+    np.testing.assert_array_equal(
+        overlay(image, heatmap, covered, Style()), np.where(covered[..., None], expected, image)
+    )

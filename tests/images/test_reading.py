@@ -4,7 +4,7 @@ import zlib
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import ExifTags, Image
 
 from seewhy.errors import ImageError, ImageFormatError, ImageNotFoundError, ImageTooLargeError
 from seewhy.images import reading
@@ -23,6 +23,13 @@ def test_a_colour_image_comes_back_as_it_is(tmp_path):
     np.testing.assert_array_equal(read(saved(tmp_path / "a.png", Image.fromarray(pixels))), pixels)
     np.testing.assert_array_equal(read(Image.fromarray(pixels)), pixels)
     np.testing.assert_array_equal(read(pixels), pixels)
+
+
+def test_a_large_image_is_copied_in_bands(tmp_path):
+    pixels = np.random.default_rng(0).integers(0, 256, (701, 803, 3), dtype=np.uint8)
+    found = read(saved(tmp_path / "a.bmp", Image.fromarray(pixels)))
+    np.testing.assert_array_equal(found, pixels)
+    assert not found.flags.writeable
 
 
 def test_grey_becomes_three_equal_channels(tmp_path):
@@ -297,3 +304,28 @@ def test_the_limit_of_pixels_can_be_lower():
 def test_a_path_with_a_null_character():
     with pytest.raises(ImageError, match=r"cannot be read: .*null"):
         read("a\0.png")
+
+
+@pytest.mark.parametrize(
+    ("least_side", "shape"), [(201, (400, 200)), (101, (400, 200)), (100, (200, 100)), (26, (100, 50)), (1, (50, 25))]
+)
+def test_a_jpeg_file_is_decoded_at_a_reduced_size(tmp_path, least_side, shape):
+    """A photo that is stored on its side, 400 pixels wide, the left half darker: upright, the upper half is."""
+    stored = np.full((200, 400, 3), 40, np.uint8)
+    stored[:, 200:] = 200
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = 6
+    path = saved(tmp_path / "photo.jpg", Image.fromarray(stored), quality=95, exif=exif)
+    pixels = read(path, least_side).astype(int)
+    assert pixels.shape == (*shape, 3)
+    rows = shape[0]
+    assert abs(pixels[: rows // 2 - 4] - 40).max() <= 2
+    assert abs(pixels[rows // 2 + 4 :] - 200).max() <= 2
+    (in_turn,) = reading.read_each([path], least_side=least_side)
+    np.testing.assert_array_equal(in_turn, pixels)
+
+
+def test_only_jpeg_files_are_decoded_at_a_reduced_size(tmp_path):
+    image = Image.fromarray(np.zeros((40, 80, 3), np.uint8))
+    for source in (saved(tmp_path / "a.png", image), image, np.asarray(image)):
+        assert read(source, 10).shape == (40, 80, 3)

@@ -1,13 +1,16 @@
 import ast
 import errno
+import io
 import os
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
 import seewhy
 from seewhy.errors import OutputError
-from seewhy.images.writing import write_atomically, write_together
+from seewhy.images.writing import image_writer, write_atomically, write_together
 
 
 def test_a_file_is_written_and_its_folder_created(tmp_path):
@@ -149,3 +152,20 @@ def test_a_folder_that_is_a_file(tmp_path):
     (tmp_path / "taken").touch()
     with pytest.raises(OutputError, match=r"Cannot write .*taken/file.bin: "):
         write_atomically(tmp_path / "taken" / "file.bin", lambda file: file.write(b""))
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 1, 3), (9, 1, 3), (1, 9, 3), (600, 500, 3), (600, 500), (2, 100_000, 3)])
+def test_a_png_holds_its_pixels(shape):
+    """Of one pixel, of one row or column, of several bands of rows, and of rows longer than a band."""
+    pixels = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
+    file = io.BytesIO()
+    image_writer(pixels, ".png")(file)
+    with Image.open(file) as image:
+        assert image.format == "PNG"
+        np.testing.assert_array_equal(np.asarray(image), pixels)
+
+
+def test_a_png_of_one_colour_is_small():
+    file = io.BytesIO()
+    image_writer(np.full((480, 640, 3), 255, np.uint8), ".png")(file)
+    assert len(file.getvalue()) < 4000  # 900 kB of pixels

@@ -198,6 +198,16 @@ def explain(
     slice_axis: Annotated[
         int, typer.Option(metavar="0|1|2", help="The axis of a volume that its slices are across.")
     ] = 0,
+    reduce_to: Annotated[
+        int | None,
+        typer.Option(
+            metavar="PIXELS",
+            min=1,
+            help="Decode JPEG files at a half, a quarter or an eighth of their size, whichever is the smallest that "
+            "keeps so many pixels on the shorter side; overlays have that size. Not less than the model's input needs.",
+            show_default=False,
+        ),
+    ] = None,
     together: Annotated[
         bool, typer.Option("--together", help="Also write one image with the overlays of all images.")
     ] = False,
@@ -285,6 +295,7 @@ def explain(
             formats=tuple(name.strip().lower() for name in format.split(",")),
             frames=frames,
             slice_axis=slice_axis,
+            reduce_to=reduce_to,
             together=together,
             label_by_folder=label_by_folder,
             check_heatmaps=check,

@@ -11,6 +11,7 @@ from typing import NamedTuple
 from seewhy import timing
 from seewhy.batches import IMAGE_ERRORS, explain_each, in_order, read_batches
 from seewhy.errors import ImageError, SeewhyError
+from seewhy.images.read_ahead import READ_AHEAD
 from seewhy.results.explanation import Explanation
 from seewhy.results.recording_explanation import RecordingExplanation
 from seewhy.timing import Phase
@@ -38,9 +39,18 @@ class Outcome(NamedTuple):
     error: SeewhyError | None = None
 
 
-def explain_images(paths: Sequence[Path], explainers: Sequence[ExplainBatch], batch_size: int) -> Iterator[Outcome]:
-    """Explain images in batches, and yield their outcomes in order; nothing is written yet."""
-    for batch in read_batches(paths, batch_size):
+def explain_images(
+    paths: Sequence[Path], explainers: Sequence[ExplainBatch], batch_size: int, least_side: int | None = None
+) -> Iterator[Outcome]:
+    """Explain images in batches, and yield their outcomes in order; nothing is written yet.
+
+    Args:
+        paths: Of the images.
+        explainers: One for each method and model.
+        batch_size: The number of images of a batch. As many are decoded while the model runs.
+        least_side: As for `read`: JPEG files are decoded at a reduced size.
+    """
+    for batch in read_batches(paths, batch_size, max(batch_size, READ_AHEAD), least_side):
         readable = [(path, image) for path, image in batch if not isinstance(image, ImageError)]
         outcomes = explain_each(readable, lambda images: _explain_batch(images, explainers))
         for path, outcome in in_order(batch, outcomes):

@@ -66,6 +66,7 @@ class ExplainArguments:
     formats: tuple[str, ...]
     frames: int = MONTAGE_FRAMES
     slice_axis: int = 0
+    reduce_to: int | None = None
     together: bool = False
     label_by_folder: bool = False
     check_heatmaps: bool = False
@@ -184,7 +185,9 @@ def _outcomes(request: ExplainArguments, explainers: Sequence[Explainer], files:
     alone = [_explain_recording(request, explainer) for explainer in explainers]
     axes = explainers[0].framework.spatial_axes()
     runs = (
-        explain_recordings(run, alone) if has_recordings else explain_images(list(run), calls, batch_size)
+        explain_recordings(run, alone)
+        if has_recordings
+        else explain_images(list(run), calls, batch_size, request.reduce_to)
         for has_recordings, run in groupby(paths, lambda path: is_recording(path, axes))
     )
 
@@ -198,9 +201,13 @@ def _explain_recording(request: ExplainArguments, explainer: Explainer) -> Expla
     """Return the function that explains a volume, a signal or a video."""
 
     def explain(path: Path) -> RecordingExplanation:
-        if request.check_heatmaps or request.together:
-            option = "--check covers parts of images" if request.check_heatmaps else "--together draws images"
-            raise OptionError(f"{option}, and {path} is a volume, a signal or a video. Leave it out.")
+        for is_given, option in (
+            (request.check_heatmaps, "--check covers parts of images"),
+            (request.together, "--together draws images"),
+            (request.reduce_to is not None, "--reduce-to is for JPEG files"),
+        ):
+            if is_given:
+                raise OptionError(f"{option}, and {path} is a volume, a signal or a video. Leave it out.")
         # By its suffix, the path is read as a recording, so that its explanation is one of a recording.
         explained: list[Any] = explainer.explain([path], request.targets_of(explainer.classifier))
         explanation: RecordingExplanation = explained[0]

@@ -48,6 +48,7 @@ def _check(request: ExplainArguments) -> None:
     """Raise OptionError for an option that several images do not have."""
     given = {
         "--figure": request.figure not in (None, "grid", "overlay"),
+        "--reduce-to": request.reduce_to is not None,
         "--together": request.together,
         "--label-by-folder": request.label_by_folder,
         "--check": request.check_heatmaps,

@@ -9,8 +9,8 @@ from seewhy.images.colour import color_indices, color_table, colorize
 from seewhy.images.style import Rescale, Style
 from seewhy.types import BoolArray, FloatArray, ImageArray
 
-BAND_PIXELS = 1_000_000
-"""The number of pixels that are blended at a time."""
+BAND_PIXELS = 30_000
+"""The number of pixels that are blended at a time: their sums, 12 bytes a pixel, stay in a processor core's cache."""
 
 LINES = 300
 """The lines of a frame are as wide as the shorter side of the image divided by this."""
@@ -48,13 +48,15 @@ def overlay(image: ImageArray, heatmap: FloatArray, covered: BoolArray, style: S
     Raises:
         OptionError: The colour map is unknown.
     """
-    blend = _Blend(image, heatmap, style)
-    scale = _Scale(0, 1) if style.rescale == "none" else _rescaling(blend, covered, style.rescale)
-    pixels = np.empty_like(image)
-    for rows in _bands(*covered.shape):
+    box = _bounding_box(covered)
+    blend, inside = _Blend(image[box], heatmap[box], style), covered[box]
+    scale = _Scale(0, 1) if style.rescale == "none" else _rescaling(blend, inside, style.rescale)
+    pixels = image.copy()
+    for rows in _bands(*inside.shape):
         blended = scale.apply(blend.rows(rows))
-        band = np.rint(blended, out=blended).astype(np.uint8)
-        pixels[rows] = band if covered[rows].all() else np.where(covered[rows][..., None], band, image[rows])
+        np.rint(blended, out=blended)
+        is_covered = True if inside[rows].all() else inside[rows][..., None]
+        np.copyto(pixels[box][rows], blended, casting="unsafe", where=is_covered)
     return pixels
 
 
@@ -123,8 +125,15 @@ def _rescaling(blend: _Blend, covered: BoolArray, rescale: Rescale) -> _Scale:
     return _Scale(low, 255 / max(max(highs) - low, 1e-6))
 
 
+def _bounding_box(covered: BoolArray) -> tuple[slice, slice]:
+    """Return the rows and the columns outside of which nothing is covered."""
+    lines = [np.flatnonzero(covered.any(axis=axis)) for axis in (1, 0)]
+    rows, columns = (slice(each[0], each[-1] + 1) if each.size else slice(0, 0) for each in lines)
+    return rows, columns
+
+
 def _bands(height: int, width: int) -> Iterator[slice]:
-    """Yield bands of rows: whole, the sum would take 40 bytes a pixel."""
-    step = max(1, BAND_PIXELS // width)
+    """Yield bands of rows."""
+    step = max(1, BAND_PIXELS // max(width, 1))
     for top in range(0, height, step):
         yield slice(top, top + step)
