@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from seewhy.version import __version__ as __version__
 
 if TYPE_CHECKING:
-    from seewhy import datasets, errors, evaluate, methods, targets, timing
+    from seewhy import datasets, errors, evaluate, integrations, methods, targets, timing
     from seewhy.errors import SeewhyError
     from seewhy.explainer import Explainer, compare, explain
     from seewhy.exporter.exporter import Export, export
@@ -69,6 +69,7 @@ __all__ = [
     "evaluate",
     "explain",
     "export",
+    "integrations",
     "load",
     "load_onnx",
     "methods",
@@ -108,7 +109,7 @@ _ROOMS = {
 
 
 def __getattr__(name: str) -> Any:
-    if name in ("datasets", "errors", "evaluate", "methods", "targets", "timing"):
+    if name in ("datasets", "errors", "evaluate", "integrations", "methods", "targets", "timing"):
         return importlib.import_module(f"seewhy.{name}")
     for room, names in _ROOMS.items():
         if name in names:
