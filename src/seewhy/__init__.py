@@ -29,13 +29,13 @@ if TYPE_CHECKING:
     from seewhy.results.channel_inspection import Inspection
     from seewhy.results.comparison import Comparison
     from seewhy.results.explanation import Explanation
+    from seewhy.results.foreign_maps import from_maps, view
     from seewhy.results.heatmaps import Heatmaps
     from seewhy.results.signal_explanation import SignalExplanation
     from seewhy.results.target_result import TargetResult
     from seewhy.results.video_explanation import VideoExplanation
     from seewhy.results.volume_explanation import VolumeExplanation
     from seewhy.site.write_site import write_site
-    from seewhy.viewer.notebook import view
 
 __all__ = [
     "ClassNames",
@@ -69,6 +69,7 @@ __all__ = [
     "evaluate",
     "explain",
     "export",
+    "from_maps",
     "integrations",
     "load",
     "load_onnx",
@@ -88,6 +89,7 @@ _ROOMS = {
     "seewhy.explainer": ("Explainer", "compare", "explain"),
     "seewhy.exporter.exporter": ("Export", "export"),
     "seewhy.results.explanation": ("Explanation",),
+    "seewhy.results.foreign_maps": ("from_maps", "view"),
     "seewhy.results.heatmaps": ("Heatmaps",),
     "seewhy.frameworks": ("LayerCall",),
     "seewhy.frameworks.onnx.model": ("OnnxModel",),
@@ -104,7 +106,6 @@ _ROOMS = {
     "seewhy.results.target_result": ("TargetResult",),
     "seewhy.models": ("ClassNames", "Classifier", "Inputs", "Prediction", "Preprocessing", "load", "load_onnx"),
     "seewhy.site.write_site": ("write_site",),
-    "seewhy.viewer.notebook": ("view",),
 }
 
 

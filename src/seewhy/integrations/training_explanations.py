@@ -157,7 +157,7 @@ class TrainingExplanations:
         images = {f"image-{row}": image_of(explanation) for row, explanation in enumerate(explanations)}
         for name, image in images.items():
             write_atomically(folder / f"{name}.png", image_writer(image, ".png"))
-        facts = [each.as_dict() | {"source": source} for each, source in zip(explanations, self._sources, strict=True)]
+        facts = [each.as_dict() | {"image": source} for each, source in zip(explanations, self._sources, strict=True)]
         content = (json.dumps(facts, indent=2) + "\n").encode()
         write_atomically(folder / "explanations.json", lambda file: file.write(content))
         self._epochs.append(epoch)
