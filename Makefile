@@ -17,14 +17,16 @@ SOURCES := pyproject.toml constraints.txt Makefile
 PEERS := .venv-peers
 ZOO := .venv-zoo
 TRAINING := .venv-training
-# Without what they ask for: bounds below what is installed here, and a second OpenCV.
-BOUNDED_PEERS := xplique tensorflow-probability tf-keras quantus
+DETECTORS := .venv-detectors
+# Without what they ask for: bounds below what is installed here, and a second OpenCV. The last one is not run: its ONNX
+# files are explained.
+BOUNDED_PEERS := xplique tensorflow-probability tf-keras quantus rapidocr-onnxruntime
 
 CHECK_DIST = $(BIN)/twine check --strict dist/* && $(BIN)/check-wheel-contents dist/*.whl
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo browser-runtime test test-all test-slow test-ray test-keras test-elsewhere oracle lint docs bench bench-runtimes zoo \
-	test-integrations zoo-sample wheel dist notebooks clean
+	test-integrations zoo-sample detectors wheel dist notebooks clean
 
 help:  ## show this list
 	@sed -n 's/^\([a-z-]*\):.*##/\1\t/p' Makefile | expand -t 16
@@ -79,6 +81,18 @@ $(ZOO)/.zoo: $(VENV)/.development constraints-zoo.txt | $(ZOO)/bin/python
 	@echo "Installing libraries of models into $(ZOO), beside what is in $(VENV); the first time takes half a minute."
 	@$(ZOO)/bin/python $(INSTALL) --constraint constraints-zoo.txt $(PIP_ARGS) \
 		--editable '.[tensorflow,jax,torch,hubs,huggingface,onnx]' --group zoo
+	@touch $@
+
+# Apart from .venv: torchvision's compiled operators need this pair of versions, with CUDA in 5.5 GB. Of ultralytics only
+# what its models need: it asks for a second OpenCV, and for its training.
+$(DETECTORS)/.detectors: $(SOURCES) constraints-detectors.txt
+	@echo "Installing detectors into $(DETECTORS), 6 GB; this takes some minutes."
+	@$(PYTHON) -m venv $(DETECTORS)
+	@$(DETECTORS)/bin/python -m pip install --quiet --disable-pip-version-check $(PIP_ARGS) 'pip>=25.1'
+	@$(DETECTORS)/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints-detectors.txt \
+		$(PIP_ARGS) --editable '.[torch,hubs,huggingface,figures]' --group detectors
+	@$(DETECTORS)/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints-detectors.txt \
+		$(PIP_ARGS) --no-deps ultralytics ultralytics-thop
 	@touch $@
 
 test: lint  ## lint, types, import rules; tests of Keras on TensorFlow and of native PyTorch; ten minutes
@@ -147,6 +161,10 @@ zoo-sample: $(ZOO)/.zoo  ## the same with a few small models, without the page; 
 	$(ZOO)/bin/python -m benchmarks.zoo.exported & exported=$$!; sample=0; \
 		$(ZOO)/bin/python -m benchmarks.zoo --sample || sample=1; wait $$exported && exit $$sample
 
+detectors: $(DETECTORS)/.detectors  ## detectors and segmenters of five libraries, YOLO too; in 6 GB of its own, so not in test-all
+	$(ONE_THREAD) $(DETECTORS)/bin/python -m pytest -c /dev/null --rootdir . --import-mode=importlib --durations 5 \
+		tests/oracles/peers/test_detectors.py tests/oracles/peers/test_segmenters.py tests/oracles/peers/test_yolo.py
+
 $(VENV)/.release: $(VENV)/.development
 	@$(PIP) --group release
 	@touch $@
@@ -166,7 +184,7 @@ notebooks: $(VENV)/.development  ## run the notebooks of examples/notebooks
 	$(ONE_THREAD) $(BIN)/python docs_build/run_notebooks.py
 
 clean:  ## remove everything that was made
-	rm -rf $(VENV) $(PEERS) $(ZOO) $(TRAINING) benchmarks/results dist site docs/images .tutorials demo explanations
+	rm -rf $(VENV) $(PEERS) $(ZOO) $(DETECTORS) $(TRAINING) benchmarks/results dist site docs/images .tutorials demo explanations
 	rm -rf .hypothesis .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
 	rm -rf src/seewhy/site/runtime
 	find src tests examples benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +

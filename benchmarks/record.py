@@ -27,7 +27,7 @@ PACKAGES = (
     *("captum", "torchcam", "grad-cam", "tf-keras-vis", "xplique"),
 )
 
-APART = ("where-", "attention")
+APART = ("where-", "where_prompts", "where_spatial", "attention")
 """How the results begin that benchmarks record themselves."""
 
 

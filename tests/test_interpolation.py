@@ -6,7 +6,15 @@ import numpy as np
 import pytest
 
 from seewhy import Placement
-from seewhy.interpolation import WEIGHTS, Upsampling, bilinear_weights, interpolate, interpolation_taps, resize
+from seewhy.interpolation import (
+    WEIGHTS,
+    Upsampling,
+    bilinear_weights,
+    interpolate,
+    interpolation_taps,
+    resample,
+    resize,
+)
 from tests.methods.by_hand import interpolated_at
 
 
@@ -66,6 +74,13 @@ def test_weights_are_cropped_by_their_rows():
     """RISE crops a mask by taking some of the weights' rows."""
     mask, weights = np.array([1, 0, 1], np.float32), bilinear_weights(3, 12)
     np.testing.assert_array_equal(interpolate(mask, [weights[2:9]]), interpolate(mask, [weights])[2:9])
+
+
+def test_cells_are_averaged_where_there_get_fewer():
+    """Six cells on four: the first new cell covers all of the first old one and half of the second."""
+    values = np.array([[6, 0, 3, 3, 0, 12]], np.float32)
+    np.testing.assert_allclose(resample(values, (1, 4)), [[4, 2, 2, 8]], rtol=1e-6)
+    np.testing.assert_allclose(resample(values, (2, 6)), np.repeat(values, 2, axis=0), rtol=1e-6)
 
 
 @pytest.mark.parametrize("upsampling", get_args(Upsampling))

@@ -77,10 +77,14 @@ LARGE = {
     seewhy.Inputs: lambda: seewhy.Inputs(ARRAY, (seewhy.Placement((7, 7), (0, 0, 7, 7)),) * 1000),
     seewhy.Inspection: lambda: seewhy.Inspection(ARRAY, ARRAY, long_explanation()),
     seewhy.LayerCall: lambda: seewhy.LayerCall("/".join(NAMES), "Conv2D", (7, 7, 512), False, False, 1, 1),
+    seewhy.MultiImageExplanation: lambda: seewhy.MultiImageExplanation(
+        {f"{LONG}{number}": long_explanation() for number in range(20)}, {"age": ARRAY}
+    ),
     seewhy.Placement: lambda: seewhy.Placement((4000, 6000), (1 / 3, 2 / 3, 4000 / 3, 6000 / 7)),
     seewhy.Prediction: lambda: seewhy.Prediction(1, LONG, 0.5),
     seewhy.OnnxModel: onnx_model,
     seewhy.Preprocessing: lambda: seewhy.Preprocessing((224, 224), 0.875, mean=(1 / 3,) * 3, finish=classifier),
+    seewhy.SampleInputs: lambda: seewhy.SampleInputs({LONG: ARRAY}, {LONG: None}, ({LONG: ARRAY},) * 1000),
     seewhy.GridPlacement: lambda: seewhy.GridPlacement((10**9,) * 3, ((1 / 3, 10**9 / 7),) * 3),
     seewhy.Signal: lambda: seewhy.Signal(ARRAY[:, 0], 1e6 / 3, LONG),
     seewhy.SignalExplanation: lambda: recording_explanation(
@@ -108,6 +112,7 @@ LARGE = {
     targets.Function: lambda: targets.Function(np.sum),
     targets.Objective: lambda: targets.Objective(targets.Class(NAMES)),
     targets.PerImage: lambda: targets.PerImage((targets.TopK(1),) * 1000),
+    targets.Prompt: lambda: targets.Prompt("a photo of a dog " * 100),
     targets.Region: lambda: targets.Region(np.ones((1000, 50, 50), bool), "tabby"),
     targets.Regression: lambda: targets.Regression(12, "the age of the person in years"),
     targets.TargetScores: lambda: targets.TargetScores(ARRAY, ARRAY),

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from seewhy.frameworks.onnx.model import OnnxModel
     from seewhy.images.geometry import Placement
     from seewhy.images.style import Style
-    from seewhy.models import Classifier, ClassNames, Inputs, Prediction, Preprocessing, load, load_onnx
+    from seewhy.models import Classifier, ClassNames, Inputs, Prediction, Preprocessing, SampleInputs, load, load_onnx
     from seewhy.recordings.find_reader import read_signal, read_video, read_volume
     from seewhy.recordings.grid_placement import GridPlacement
     from seewhy.recordings.recording import Signal, Video, Volume
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from seewhy.results.explanation import Explanation
     from seewhy.results.foreign_maps import from_maps, view
     from seewhy.results.heatmaps import Heatmaps
+    from seewhy.results.multi_image_explanation import MultiImageExplanation
     from seewhy.results.signal_explanation import SignalExplanation
     from seewhy.results.target_result import TargetResult
     from seewhy.results.video_explanation import VideoExplanation
@@ -49,10 +50,12 @@ __all__ = [
     "Inputs",
     "Inspection",
     "LayerCall",
+    "MultiImageExplanation",
     "OnnxModel",
     "Placement",
     "Prediction",
     "Preprocessing",
+    "SampleInputs",
     "SeewhyError",
     "Signal",
     "SignalExplanation",
@@ -91,6 +94,7 @@ _ROOMS = {
     "seewhy.results.explanation": ("Explanation",),
     "seewhy.results.foreign_maps": ("from_maps", "view"),
     "seewhy.results.heatmaps": ("Heatmaps",),
+    "seewhy.results.multi_image_explanation": ("MultiImageExplanation",),
     "seewhy.frameworks": ("LayerCall",),
     "seewhy.frameworks.onnx.model": ("OnnxModel",),
     "seewhy.frameworks.tokens": ("TokenGrid",),
@@ -104,7 +108,16 @@ _ROOMS = {
     "seewhy.results.video_explanation": ("VideoExplanation",),
     "seewhy.results.volume_explanation": ("VolumeExplanation",),
     "seewhy.results.target_result": ("TargetResult",),
-    "seewhy.models": ("ClassNames", "Classifier", "Inputs", "Prediction", "Preprocessing", "load", "load_onnx"),
+    "seewhy.models": (
+        "ClassNames",
+        "Classifier",
+        "Inputs",
+        "Prediction",
+        "Preprocessing",
+        "SampleInputs",
+        "load",
+        "load_onnx",
+    ),
     "seewhy.site.write_site": ("write_site",),
 }
 

@@ -8,7 +8,7 @@
       - TokenGridError         the grid of the layer's tokens cannot be determined
     + TargetError              an unknown, ambiguous or impossible target
       - NotClassScoresError    a class is the target, and the output is not one score for each class
-      - NotPredictedError      a segmentation model predicts the class at no pixel of an image
+      - NotPredictedError      a segmentation model or a detector does not find the target in an image
     + MethodError              an unknown method, or one that does not apply to the model
     + OptionError              an unknown colour map, figure or score; a number out of range
     + InputError               arrays of the wrong shape or type, or with values that are not finite
@@ -76,7 +76,7 @@ class NotClassScoresError(TargetError):
 
 
 class NotPredictedError(TargetError):
-    """A segmentation model does not predict the class, or so many classes, in an image; another image may have it."""
+    """A segmentation model does not predict the class, or a detector finds nothing such; another image may have it."""
 
 
 class MethodError(UsageError):
@@ -96,11 +96,12 @@ class MissingExtraError(UsageError, ImportError):
 
     Args:
         need: The missing package, with or without its purpose: "torch", or "For model.keras, keras".
-        extra: The extra of SeeWhy that installs it.
+        extra: The extra of SeeWhy that installs it; None if no extra does.
+        command: The command that installs it where no extra does.
     """
 
-    def __init__(self, need: str, extra: str) -> None:
-        super().__init__(f"{need} is not installed. Install it with: {install_command(extra)}")
+    def __init__(self, need: str, extra: str | None, command: str = "") -> None:
+        super().__init__(f"{need} is not installed. Install it with: {install_command(extra) if extra else command}")
 
 
 class ImageError(SeewhyError):

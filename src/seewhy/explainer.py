@@ -8,7 +8,7 @@ draws it when someone asks for pixels.
 import copy
 import itertools
 import os
-from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import islice
 from typing import Any, Literal, TypeVar, Unpack, final, overload
@@ -42,7 +42,7 @@ from seewhy.attribution.fusion import choose_fuse
 from seewhy.attribution.input_box import input_box
 from seewhy.attribution.method_choice import choose_method
 from seewhy.attribution.perturbation_runner import ProgressCallback
-from seewhy.attribution.pixel_classes import predict_pixels, scores_pixels
+from seewhy.attribution.pixel_classes import predict_pixels, reads_pixels, scores_pixels
 from seewhy.attribution.plan import Plan, first_derivatives, plan_key, strategy_for
 from seewhy.batches import consecutive, explain_each, in_order, read_batches
 from seewhy.errors import (
@@ -57,6 +57,7 @@ from seewhy.errors import (
 )
 from seewhy.frameworks import Framework, LayerCall, LayerChoice
 from seewhy.frameworks.detections import CLASS_LOGITS, DetectorRunner
+from seewhy.frameworks.one_input import calls_by_input
 from seewhy.frameworks.structures import InputBatch, InputSpec, image_at, image_count, leaves, only_leaf
 from seewhy.frameworks.tokens import TokenGrid
 from seewhy.images.geometry import Placement
@@ -68,6 +69,7 @@ from seewhy.methods import Method
 from seewhy.models import Classifier, load
 from seewhy.models.blank_input import blank_input
 from seewhy.models.recording_inputs import recording_inputs
+from seewhy.models.samples import Sample, is_sample
 from seewhy.recordings.find_reader import any_recording, check_only_images, read_recording
 from seewhy.recordings.recording import Recording, Signal, Video, Volume
 from seewhy.representation import ShortTuple, description, shortened
@@ -76,11 +78,13 @@ from seewhy.results.comparison import Comparison
 from seewhy.results.explanation import Explanation
 from seewhy.results.explanation_builder import build_explanation, build_recording_explanation
 from seewhy.results.heatmaps import Heatmaps, build_heatmaps, join_detections
+from seewhy.results.multi_image_explanation import MultiImageExplanation
 from seewhy.results.recording_explanation import RecordingExplanation
 from seewhy.results.signal_explanation import SignalExplanation
 from seewhy.results.video_explanation import VideoExplanation
 from seewhy.results.volume_explanation import VolumeExplanation
-from seewhy.targets import Objective, Target, TargetSpec, resolve
+from seewhy.sample_explanations import explain_sample, heatmaps_of_input
+from seewhy.targets import Objective, Target, TargetSpec
 from seewhy.types import Backend, Capture, Fuse, ImageArray, LayerSpec, Model, Precision, Score
 
 Result = TypeVar("Result", Heatmaps, Inspection)
@@ -104,8 +108,9 @@ class Explainer:
         method: The name of a method, see `seewhy methods`; or a method with options, such as
             `seewhy.methods.get("rise", masks=8000)`. "auto" takes legrad_rollout for a model whose attention maps
             follow each other from the image to the score, as in a vision transformer; integrated_gradients with 16
-            steps where attention runs within windows, or in one of several branches; and gradcam for any other, and
-            where a layer is named or the classifier has a default layer.
+            steps where attention runs within windows, or in one of several branches; hirescam for the pixels of a
+            segmentation and for detections; and gradcam for any other, and where a layer is named or the classifier
+            has a default layer.
         layer: The layer to explain: a path ("resnet50/conv5_block3_out", "layer4.2"), a unique name, or the layer
             object. "auto" takes the classifier's default layer if it has one, else the last layer with spatial output
             that does not only pool, whose positions reach the score, that at most a tenth of the score bypasses, and
@@ -215,7 +220,7 @@ class Explainer:
         )
 
     @overload
-    def explain(
+    def explain(  # type: ignore[overload-overlap]  # a path is a sequence, too
         self, images: ImageLike | Iterable[ImageLike], targets: TargetSpec = ..., *, batch_size: int = ...
     ) -> list[Explanation]: ...
 
@@ -234,35 +239,52 @@ class Explainer:
         self, images: Video | Sequence[Video], targets: TargetSpec = ..., *, batch_size: int = ...
     ) -> list[VideoExplanation]: ...
 
+    @overload
+    def explain(
+        self, images: Mapping[str, Any] | Iterable[Sample], targets: TargetSpec = ..., *, batch_size: int = ...
+    ) -> list[MultiImageExplanation]: ...
+
     def explain(
         self,
-        images: ImageLike | Iterable[ImageLike] | Recording | Sequence[Recording],
+        images: ImageLike
+        | Iterable[ImageLike]
+        | Recording
+        | Sequence[Recording]
+        | Mapping[str, Any]
+        | Iterable[Sample],
         targets: TargetSpec = "top-1",
         *,
         batch_size: int = BATCH_SIZE,
     ) -> Any:
-        """Explain images; or volumes, signals or videos.
+        """Explain images; or volumes, signals or videos; or samples of several images.
 
         Args:
             images: Paths, PIL images or uint8 arrays (H, W, 3), of any sizes; or one of those. For a model with one or
                 three spatial axes `Volume`, `Signal` or `Video` objects, or what `read_volume`, `read_signal` and
-                `read_video` read: their explanations have the axes of what was given.
+                `read_video` read: their explanations have the axes of what was given. For a model with several inputs
+                samples: dicts of images, and of values that are no images, by the names of the inputs; or lists and
+                tuples of them in the order of the inputs.
             targets: What is explained for each image: "top-3"; a class index, name or wnid; a list of those; a list of
                 such lists, one per image; a `seewhy.targets` object; a function of the outputs giving (N,) or (N, T).
             batch_size: How many images, or perturbations of an image, run at once.
 
         Returns:
             A list with an explanation of each image, also of a single one. The explanation of a volume is a
-            `VolumeExplanation`, of a signal a `SignalExplanation` and of a video a `VideoExplanation`.
+            `VolumeExplanation`, of a signal a `SignalExplanation`, of a video a `VideoExplanation` and of a sample a
+            `MultiImageExplanation`.
 
         Raises:
             ImageError: An image cannot be read.
+            InputError: A sample does not have a value for each input, or a value does not fit its input.
             RecordingError: A volume, a signal or a video cannot be read, or does not suit the model.
             TargetError, LayerError, ModelRunError: The model does not allow the target or layer, or failed.
         """
         images = check_images(images)
         check_batch_size(batch_size)
         target = self._resolve(targets, len(images))
+        if any(map(is_sample, images)):
+            rows = enumerate(images)
+            return [explain_sample(self, sample, target.for_image(row), batch_size) for row, sample in rows]
         if any_recording(images, self.framework.spatial_axes):
             return list(self._explain_recordings(images, target, batch_size))
         decoded = read_each(images)
@@ -327,7 +349,7 @@ class Explainer:
         """
         check_batch_size(batch_size)
         check_name("errors", errors, ("raise", "yield"))
-        target = resolve(targets, self.classifier.find_class)
+        target = self.classifier.resolve(targets, self.output)
         return self._stream(images_of(images, column), target, batch_size, errors)
 
     def _stream(
@@ -352,13 +374,24 @@ class Explainer:
             count += len(batch)
         target.check_images(count)
 
-    def heatmaps(self, inputs: InputSpec, targets: TargetSpec = "top-1", *, batch_size: int = BATCH_SIZE) -> Heatmaps:
+    def heatmaps(
+        self,
+        inputs: InputSpec,
+        targets: TargetSpec = "top-1",
+        *,
+        batch_size: int = BATCH_SIZE,
+        input_name: str | int | None = None,
+    ) -> Heatmaps:
         """Explain a batch of preprocessed inputs.
 
         Args:
-            inputs: (N, ...), preprocessed; lists and dicts of such arrays for a model with several inputs.
+            inputs: (N, ...), preprocessed; lists and dicts of such arrays for a model with several inputs. The texts
+                among those of a model with an image and a text tower are its classes, as in `Classifier.with_prompts`.
             targets: As for `explain`.
             batch_size: How many perturbations of an image run at once, for methods that run the model many times.
+            input_name: Of a model with several inputs, the one that is explained, by its name or position: "auto" then
+                takes a layer that is computed from it alone, perturbations change it alone, and gradients are those of
+                it. None explains the layer, whatever it is computed from.
 
         Returns:
             `Heatmaps`, (N, T, *space).
@@ -368,6 +401,13 @@ class Explainer:
             TargetError, LayerError, ModelRunError: The model does not allow the target or layer, or failed.
         """
         check_batch_size(batch_size)
+        if self.output is None and (split := self.classifier.with_text_inputs(inputs)) is not None:
+            return self._of(split[0]).heatmaps(split[1], targets, batch_size=batch_size)
+        if input_name is not None:
+            checked = self.framework.check_inputs(inputs)
+            return heatmaps_of_input(
+                self, checked, input_name, self._resolve(targets, image_count(checked)), batch_size
+            )
         checked = self._check_inputs(inputs)
         self._hint(checked)
         target = self._resolve(targets, image_count(checked))
@@ -412,6 +452,13 @@ class Explainer:
         vars(fixed).update(layer_choices=layers, method=method if self.method.is_auto else self.method)
         return fixed
 
+    def _of(self, classifier: Classifier) -> "Explainer":
+        """Return an explainer with these settings of another classifier of the model."""
+        other = copy.copy(self)
+        framework = classifier.framework_in(self.precision)
+        vars(other).update(classifier=classifier, framework=framework, _plans={})
+        return other
+
     def method_of(self, heatmaps: Heatmaps) -> Method:
         """Return the method of heatmaps that this explainer made, with its options; "auto" chose it."""
         made = (plan.method for plan in self._plans.values() if plan.method.name == heatmaps.method)
@@ -422,7 +469,8 @@ class Explainer:
 
         The calls of a shared layer of a functional Keras model are in the order in which they were written.
         `layer="auto"` takes the last call whose `is_candidate` is true and that the evidence supports, which
-        `judge_layers` shows; calls whose `has_space` is true can be named.
+        `judge_layers` shows; calls whose `has_space` is true can be named. Of a model with several inputs, `inputs` of
+        each call names those that it is computed from.
 
         Args:
             inputs: As for `heatmaps`; None takes a blank image of the size that the classifier or the model has.
@@ -431,7 +479,7 @@ class Explainer:
             InputError: The size of the input is not known, and none was given.
         """
         inputs = blank_input(self.classifier) if inputs is None else inputs
-        return ShortTuple(self.framework.calls(self.framework.check_inputs(inputs)))
+        return ShortTuple(calls_by_input(self.framework, self.framework.check_inputs(inputs)))
 
     def judge_layers(self, inputs: InputSpec) -> tuple[tuple[LayerCall, Trial], ...]:
         """Judge every layer whose output has positions by the tests of `layer="auto"`, in some runs of the model each.
@@ -519,10 +567,11 @@ class Explainer:
         self, detector: DetectorRunner, inputs: InputBatch, target: Target, batch_size: int
     ) -> Heatmaps:
         """Explain detections, each image alone: its detections, and the layers that show them, are its own."""
-        is_matched, images = self.method.needs_runner, []
-        for row in range(image_count(inputs)):
+        is_matched, count, images = self.method.needs_runner, image_count(inputs), []
+        for row in range(count):
             image, of_image = image_at(inputs, row), target.for_image(row)
-            fixed = fix_detections(detector, self.classifier, image, of_image, row, is_matched=is_matched)
+            name = "the image" if count == 1 else f"image {row} of the batch"
+            fixed = fix_detections(detector, self.classifier, image, of_image, name, is_matched=is_matched)
             output = None if is_matched else CLASS_LOGITS
             objective = Objective(fixed, self.score, output, self.method.contrast)
             plan = self._plan(image, objective, batch_size)
@@ -543,6 +592,8 @@ class Explainer:
     ) -> Inspection:
         objective = Objective(target, self.score, self.output)
         plan = self._plan(inputs, objective, 1)
+        if self.method.is_auto and reads_pixels(target):
+            plan = replace(plan, method=all_methods.get("gradcam"), method_reason="")
         check_inspected(plan.method, self.layer_choices, self.augmentations)
         # One capture, however many the targets: their gradients are what is shown.
         plan = replace(plan, strategy="capture", derivatives="gradients")
@@ -623,7 +674,7 @@ class Explainer:
             warn(probabilities_hint(str(self.classifier.name)))
 
     def _resolve(self, targets: TargetSpec, images: int) -> Target:
-        target = resolve(targets, self.classifier.find_class)
+        target = self.classifier.resolve(targets, self.output)
         target.check_images(images)
         return target
 
@@ -652,9 +703,21 @@ def explain(
 ) -> RecordingExplanation: ...
 
 
+@overload
 def explain(
     model: ModelSource,
-    image: ImageLike | Recording,
+    image: Mapping[str, Any],
+    targets: TargetSpec = ...,
+    method: str | Method = ...,
+    layer: LayerSpec | Sequence[LayerSpec] = ...,
+    score: Score = ...,
+    **options: Unpack[ExplainerOptions],
+) -> MultiImageExplanation: ...
+
+
+def explain(
+    model: ModelSource,
+    image: ImageLike | Recording | Mapping[str, Any],
     targets: TargetSpec = "top-1",
     method: str | Method = "auto",
     layer: LayerSpec | Sequence[LayerSpec] = "auto",
@@ -667,18 +730,21 @@ def explain(
         model: A `Classifier`, such as `seewhy.load` returns; the name or the path of a model, which is loaded: "vgg16",
             "model.keras"; or a model that takes images of one size. For more than one image, load the model once, and
             make an `Explainer`.
-        image: A path, a PIL image or a uint8 array (H, W, 3); or a `Volume`, a `Signal` or a `Video`, or its path.
+        image: A path, a PIL image or a uint8 array (H, W, 3); or a `Volume`, a `Signal` or a `Video`, or its path. For
+            a model with several inputs a dict of images, and of other values, by the names of the inputs.
         targets: As for `Explainer.explain`.
         method: As for `Explainer`; the other arguments likewise.
 
     Returns:
-        The explanation: its heatmaps, its targets and predictions, and its overlay on the image.
+        The explanation: its heatmaps, its targets and predictions, and its overlay on the image. Of a dict, a
+        `MultiImageExplanation`.
 
     Raises:
         SeewhyError: The explanation is not possible; the message says why.
     """
-    if not isinstance(image, (Volume, Signal, Video)):
-        check_exists(image)  # before a model is loaded
+    for each in image.values() if isinstance(image, Mapping) else [image]:
+        if not isinstance(each, (Volume, Signal, Video)):
+            check_exists(each)  # before a model is loaded
     images: Any = [image]
     (explanation,) = Explainer(model, method, layer, score, **options).explain(images, targets)
     return explanation

@@ -42,6 +42,26 @@ def resize(maps: FloatArray, size: Sequence[int], extents: Extents | None = None
     )
 
 
+def resample(maps: FloatArray, size: Sequence[int]) -> FloatArray:
+    """Resize maps along their last axes: along an axis that gets fewer cells by averaging, along others bilinearly.
+
+    Args:
+        maps: (..., *space).
+        size: The new number of cells along each axis of space.
+
+    Returns:
+        (..., *size).
+    """
+    space = maps.shape[maps.ndim - len(size) :]
+    return interpolate(
+        maps,
+        [
+            area_weights(old, new) if new < old else bilinear_weights(old, new)
+            for old, new in zip(space, size, strict=True)
+        ],
+    )
+
+
 def interpolate(maps: FloatArray, weights: Sequence[FloatArray]) -> FloatArray:
     """Apply interpolation weights along the last axes of maps.
 
@@ -73,6 +93,13 @@ def bilinear_weights(cells: int, pixels: int, start: float = 0.0, stop: float | 
     """
     position = np.clip(_cell_positions(cells, pixels, start, stop), 0, cells - 1)
     return np.asarray(np.maximum(0, 1 - np.abs(position[:, None] - np.arange(cells))), dtype=np.float32)
+
+
+def area_weights(cells: int, pixels: int) -> FloatArray:
+    """Return the share of each pixel that each cell covers along one axis, float32 (pixels, cells)."""
+    cell, pixel = np.arange(cells) / cells, np.arange(pixels)[:, None] / pixels
+    covered = np.minimum(cell + 1 / cells, pixel + 1 / pixels) - np.maximum(cell, pixel)
+    return np.asarray(np.maximum(covered, 0) * pixels, dtype=np.float32)
 
 
 def bicubic_weights(cells: int, pixels: int, start: float = 0.0, stop: float | None = None) -> FloatArray:

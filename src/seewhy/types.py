@@ -56,9 +56,9 @@ LayerSpec = str | Model
 
 Score = Literal["logit", "probability"]
 
-FinalActivation = Literal["softmax", "sigmoid", "logits", "linear"]
+FinalActivation = Literal["softmax", "sigmoid", "logits", "linear", "embedding"]
 """The final activation, which a model applies to its logits; "logits" where its last operation is a matrix product, so
-that there is none; "linear" where none was found."""
+that there is none; "linear" where none was found; "embedding" for an embedding of the image, which has no classes."""
 
 Fuse = Literal["mean", "max", "product", "layercam"]
 """How the heatmaps of several layers are fused."""

@@ -8,11 +8,13 @@ import torch
 from tests.attribution.small_detector import SIDE, SmallDetector, picture, trained_detector
 
 import seewhy
+import seewhy.evaluate
 from seewhy.attribution.detections import detection_names
-from seewhy.errors import MethodError, SeewhyWarning, TargetError
+from seewhy.errors import MethodError, ModelError, SeewhyWarning, TargetError
 from seewhy.explainer import Explainer
 from seewhy.frameworks.torch.detectors.detector import Found, find_detections, find_entries
 from seewhy.frameworks.torch.detectors.kinds import QueryDetector
+from seewhy.methods.rise import _RandomMasks
 from seewhy.targets.detection import Detection, FixedDetections
 
 
@@ -103,6 +105,29 @@ def test_the_matched_score_by_hand() -> None:
     assert indices.tolist() == [[1]]
 
 
+def test_rise_of_a_detection_is_d_rise(model: SmallDetector, images: np.ndarray) -> None:
+    """Masks, each weighted by the largest similarity of a detection in the masked image, as in equations 3 and 4.
+
+    The similarity is that of D-RISE with a class vector that has the label alone, and the score as the objectness.
+    """
+    method = seewhy.methods.get("rise", masks=6, grid=4, centred=False)
+    heatmaps = Explainer(model, method).heatmaps(images[:1], "top-1")
+    assert heatmaps.boxes is not None
+    left, top, right, bottom = (float(edge) for edge in heatmaps.boxes[0, 0] * SIDE)
+    expected = np.zeros((SIDE, SIDE))
+    for mask in _RandomMasks((SIDE, SIDE), 6, (4, 4), 0.5, 0):
+        (found,) = model(torch.tensor(images[:1] * mask))
+        weights = [0.0]
+        for box, label, score in zip(*(found[key].tolist() for key in ("boxes", "labels", "scores")), strict=True):
+            width, height = min(box[2], right) - max(box[0], left), min(box[3], bottom) - max(box[1], top)
+            shared = max(width, 0) * max(height, 0)
+            union = (box[2] - box[0]) * (box[3] - box[1]) + (right - left) * (bottom - top) - shared
+            weights.append(shared / union * float(label == heatmaps.indices[0, 0]) * score)
+        expected += max(weights) * mask / (6 * 0.5)
+    assert expected.max() > 0
+    np.testing.assert_allclose(heatmaps.values[0, 0], expected, rtol=1e-4, atol=1e-6)
+
+
 class FixedDetector(torch.nn.Module):
     """Finds the same two dogs and a cat in every image."""
 
@@ -157,9 +182,9 @@ def test_a_detection_is_framed() -> None:
 @pytest.mark.parametrize(
     ("count", "target", "message"),
     [
-        (0, "top-1", "finds nothing in image 0"),
-        (0, "dog", "finds nothing in image 0"),
-        (1, "cat", "no detection of class 'cat' above 0.05 in image 0 of the batch; found: dog 0.9 at (0, 0, 16, 16)"),
+        (0, "top-1", "finds nothing in the image"),
+        (0, "dog", "finds nothing in the image"),
+        (1, "cat", "no detection of class 'cat' above 0.05 in the image; found: dog 0.9 at (0, 0, 16, 16)"),
         (3, "top-4", "'top-4' selects more detections than there are"),
         (3, Detection(class_="cat", rank=2), "no detection 2 of class 'cat'"),
         (3, Detection(box=(100, 0, 128, 20), class_="cat"), "that overlaps the box"),
@@ -187,6 +212,15 @@ def test_a_classifier_has_no_detections() -> None:
 def test_methods_that_cannot_tell_detections_apart(model: SmallDetector, images: np.ndarray, method: str) -> None:
     with pytest.raises(MethodError, match="hirescam"):
         Explainer(model, method).heatmaps(images)
+
+
+def test_what_needs_class_scores_says_that_it_is_a_detector(images: np.ndarray) -> None:
+    with pytest.raises(ModelError, match="is a detector"):
+        detector().predict([IMAGE])
+    with pytest.raises(ModelError, match="is a detector"):
+        seewhy.evaluate.deletion(Explainer(detector()), images, np.ones((2, 1, 4, 4), np.float32), "top-1")
+    with pytest.raises(ModelError, match="is a detector"):
+        Explainer(detector(), "gradcam").inspect(IMAGE)
 
 
 def test_an_unsure_detector_is_explained_with_a_warning(images: np.ndarray) -> None:

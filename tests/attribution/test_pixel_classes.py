@@ -58,6 +58,7 @@ def test_one_channel_with_a_sigmoid_is_a_foreground():
     np.testing.assert_allclose(found.scores[0], [12 * 0.5, 12 * 0.5], rtol=1e-6)
     assert found.names == (("bird", "sky"),)
     assert explained(model, "top-1", ["sky", "bird"]).names == (("sky",),)  # as many pixels, and the first
+    assert explained(model, "top-1").names == (("class 1",),)  # of which nobody says that it is the background
 
 
 def test_one_channel_without_a_sigmoid_is_a_foreground_only_with_two_names():
@@ -68,6 +69,30 @@ def test_one_channel_without_a_sigmoid_is_a_foreground_only_with_two_names():
         explained(model, "sky", ["sky", "bird"])
     with pytest.raises(NotClassScoresError, match="may be the logit of a foreground, or a quantity such as a depth"):
         explained(model, "top-1")
+
+
+@pytest.mark.parametrize("is_last", [False, True])
+def test_steps_of_a_sequence_and_voxels_of_a_volume(is_last):
+    """A softmax shows which axis holds the classes, and that an output (N, L, C) holds any."""
+    flat = nn.Sequential(ColorMasks(3), nn.Flatten(2), Transposed() if is_last else nn.Identity())
+    found = explained(nn.Sequential(flat, nn.Softmax(-1 if is_last else 1)), [0, 1])
+    np.testing.assert_allclose(found.scores[0], [6 - 0.5, 5], rtol=1e-6)
+    assert found.values[0, 0][:2].min() > 0 == found.values[0, 0][2:].max()
+    volumes = nn.Sequential(nn.Conv3d(1, 3, 1), nn.ReLU(), nn.Conv3d(3, 2, 1, bias=False))
+    with torch.no_grad():
+        for convolution, weights in ((volumes[0], [1, -1, 0]), (volumes[2], [[1, 0, 0], [0, 1, 0]])):
+            convolution.weight[:] = torch.tensor(weights, dtype=torch.float32).reshape(convolution.weight.shape)
+        volumes[0].bias.zero_()
+    volume = np.full((1, 1, 2, 3, 4), -1, np.float32)
+    volume[0, 0, 1, :2] = 2  # 8 of 24 voxels
+    found = seewhy.Explainer(volumes).heatmaps(volume, [0, 1])
+    np.testing.assert_allclose(found.scores, [[8 * 2, 16]])
+    np.testing.assert_allclose(found.values[0, 0], np.where(volume[0, 0] > 0, 2, 0), rtol=1e-6)
+
+
+class Transposed(nn.Module):
+    def forward(self, x):
+        return x.transpose(1, 2)
 
 
 def test_mistakes_are_explained():
@@ -162,9 +187,10 @@ def test_a_class_is_inspected_as_it_is_explained():
     found = seewhy.Explainer(classifier).inspect(pixels, 0)
     np.testing.assert_array_equal(found.gradients[0, ..., 0].sum(), 12)
     np.testing.assert_array_equal(found.gradients[0, ..., 1:], 0)
-    (explanation,) = seewhy.Explainer(classifier).explain([pixels], 0)
+    (explanation,) = seewhy.Explainer(classifier, "gradcam").explain([pixels], 0)
     np.testing.assert_array_equal(found.explanation.heatmaps, explanation.heatmaps)
-    assert explanation.method_reason == "the scores of pixels are explained"
+    (explanation,) = seewhy.Explainer(classifier).explain([pixels], 0)
+    assert (explanation.method, explanation.method_reason) == ("hirescam", "it keeps to the pixels that are explained")
 
 
 def test_a_model_without_layers_with_positions_is_refused():

@@ -200,3 +200,24 @@ def test_a_given_grid_does_not_change_methods_at_the_input(targets):
     found = seewhy.Explainer(model, "saliency", tokens=tokens).heatmaps(images(), targets).values
     expected = seewhy.Explainer(model, "saliency").heatmaps(images(), [1]).values
     np.testing.assert_allclose(found[:, targets.index(1)], expected[:, 0], rtol=1e-4)
+
+
+def test_columns_whose_windows_reach_beyond_them():
+    """The last of ten columns is seen most by the token before its own: padding is where that one looks most."""
+    columns = nn.Conv2d(3, 4, (8, 13), (8, 4), padding=(0, 6))
+    model = nn.Sequential(columns, nn.Flatten(2), Transposed(), nn.Linear(4, 5), nn.ReLU(), Mean(), nn.Linear(5, 2))
+    with torch.no_grad():
+        columns.weight.copy_(torch.linspace(0.1, 1, 13).expand_as(columns.weight))
+    image = np.random.default_rng(0).normal(size=(1, 3, 8, 40)).astype(np.float32)
+    found = seewhy.Explainer(model, layer="3").heatmaps(image, [1])
+    assert found.values.shape == (1, 1, 1, 10)
+
+
+class Transposed(nn.Module):
+    def forward(self, x):
+        return x.mT
+
+
+class Mean(nn.Module):
+    def forward(self, x):
+        return x.mean(1)

@@ -54,7 +54,7 @@ def test_help_in_a_pipe_is_as_wide_as_columns_asks_for():
 
 def test_names_of_arguments_and_ranges(capsys):
     text = help_text(capsys, ["explain"], 100)
-    assert "Usage: seewhy explain [OPTIONS] IMAGE...\n" in text
+    assert "Usage: seewhy explain [OPTIONS] [IMAGE]...\n" in text
     assert "\n  IMAGE  Images;" in text
     assert "Usage: seewhy models [OPTIONS] [NAME]...\n" in help_text(capsys, ["models"], 100)
     assert re.search(r"--port PORT .*\[default: 8000; 0<=x<=65535\]", help_text(capsys, ["serve"], 100))

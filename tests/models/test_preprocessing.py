@@ -219,3 +219,41 @@ def test_a_pytorch_model_takes_what_its_preprocessing_function_returns(is_first)
     expected = model(torch.tensor(inputs)).softmax(1).max(1).values.detach()
     found = [predictions[0].probability for predictions in classifier.predict(list(COLOURS))]
     np.testing.assert_allclose(found, expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("image_size", "placed", "box"),
+    [
+        ((30, 60), (16, 32, 8, 0), (-15, 0, 45, 60)),  # (rows, columns, top, left) on the input of 32 x 32
+        ((60, 31), (32, 17, 0, 7), (0, -7 * 31 / 17, 60, 25 * 31 / 17)),  # of 15 columns, 8 lie to the right
+        ((16, 16), (32, 32, 0, 0), (0, 0, 16, 16)),
+    ],
+)
+def test_a_letterbox_keeps_the_ratio_of_the_sides(image_size, placed, box):
+    image = np.full((*image_size, 3), 200, np.uint8)
+    inputs = Preprocessing(size=(32, 32), letterbox=114)([image])
+    rows, columns, top, left = placed
+    expected = np.full((32, 32, 3), 114.0)
+    expected[top : top + rows, left : left + columns] = 200
+    np.testing.assert_array_equal(inputs.values[0], expected)
+    assert inputs.placements[0].box == pytest.approx(box)
+    placed_map = inputs.placements[0].place(np.arange(32, dtype=np.float32)[None, :].repeat(32, axis=0) / 32)
+    centre = (left + columns / 2) / 32  # the column of the input at the middle of the image
+    assert placed_map[0, image_size[1] // 2] == pytest.approx(centre, abs=1 / 32)
+
+
+def test_linear_resampling_reads_the_four_nearest_pixels():
+    image = np.zeros((1, 8, 3), np.uint8)
+    image[0, :, 0] = [0, 10, 20, 30, 40, 50, 60, 70]
+    values = Preprocessing(size=(1, 2), resample="linear")([image]).values
+    np.testing.assert_array_equal(values[0, 0, :, 0], [15, 55])  # between 10 and 20, and between 50 and 60
+    averaged = Preprocessing(size=(1, 2))([image]).values
+    assert averaged[0, 0, 0, 0] != 15
+
+
+@pytest.mark.parametrize(
+    ("settings", "problem"), [({"letterbox": 300}, "in 0..255"), ({"letterbox": 0, "crop": 0.5}, "Give one of them")]
+)
+def test_a_letterbox_that_is_none(settings, problem):
+    with pytest.raises(ModelError, match=problem):
+        Preprocessing(size=(8, 8), **settings)

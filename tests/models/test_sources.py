@@ -32,9 +32,10 @@ def test_a_string_without_a_match(source):
     with pytest.raises(ModelError) as raised:
         seewhy.load(source)
     assert f"Unknown model {source!r}." in str(raised.value)
-    assert "torchvision:NAME; timm:NAME; hf:NAME, or a folder that save_pretrained of transformers wrote; " in str(
-        raised.value
+    hubs = (
+        "torchvision:NAME; timm:NAME; ultralytics:NAME; open_clip:NAME@TAG; hf:NAME, or a folder that save_pretrained"
     )
+    assert hubs in str(raised.value)
     assert "; a path to a .keras or .h5 file; package.module:callable." in str(raised.value)
 
 

@@ -2,8 +2,9 @@
 
 import keras
 import pytest
+from tests.attribution.small_detector import SmallDetector
 
-from seewhy import Classifier
+from seewhy import Classifier, Preprocessing
 from seewhy.errors import ModelError, UsageError
 from seewhy.serve.served_models import ServedModel, find_model, serve_models, short_name
 
@@ -82,3 +83,9 @@ def test_explainers_are_cached():
 def test_a_model_without_class_scores_is_refused(names):
     with pytest.raises(UsageError, match=r"not class scores|2 class names were given, and the model .* has 4 classes"):
         ServedModel("maps", Classifier(model(), class_names=names), ignore_progress)
+
+
+def test_a_detector_is_refused_in_words():
+    detector = Classifier(SmallDetector().eval(), preprocess=Preprocessing(size=(64, 64), std=255.0))
+    with pytest.raises(ModelError, match="is a detector, and the web page explains the classes"):
+        ServedModel("shapes", detector, ignore_progress)

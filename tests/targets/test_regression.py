@@ -31,7 +31,7 @@ def heatmaps(model, targets, names=None):
     return seewhy.Explainer(seewhy.Classifier(model, class_names=names)).heatmaps(IMAGES, targets)
 
 
-@pytest.mark.parametrize("targets", ["top-1", 0, "output 0", "output-0", Regression()])
+@pytest.mark.parametrize("targets", ["top-1", 0, "output 0", "Output-0", "output0", Regression()])
 def test_one_value_is_no_class(targets):
     found = heatmaps(Predictor(1), targets)
     np.testing.assert_allclose(found.scores[:, 0], found.outputs[:, 0], rtol=1e-6)
@@ -50,6 +50,7 @@ def test_one_of_several_values():
     np.testing.assert_allclose(found.scores, found.outputs[:, [2, 1]], rtol=1e-6)
     np.testing.assert_allclose(found.values[:, 0] / 3, found.values[:, 1] / 2, rtol=1e-5, atol=1e-8)
     assert found.names == (("output 2", "output 1"),) * 2
+    assert found.probabilities is None  # of classes, which values are not
 
 
 def test_values_without_an_axis_of_their_own():

@@ -183,6 +183,8 @@ def test_equal_keys_share_a_compiled_function():
         (lambda: PerImage((PerImage((TopK(),)),)), "PerImage takes one target for each image; given PerImage"),
         (lambda: Region(np.ones((2, 2)), 0), r"has type float64 and shape \(2, 2\); expected bool \(H, W\)"),
         (lambda: Region(np.ones(4, bool), 0), r"has type bool and shape \(4,\); expected bool \(H, W\)"),
+        (lambda: Region(np.ones((2, 2, 2), bool), 0, axes=1), r"shape \(2, 2, 2\); expected bool \(L,\), or \(N, L\)"),
+        (lambda: Region(np.ones((2, 2), bool), 0, axes=0), "axes=0 of a Region; expected the number of spatial axes"),
         (lambda: Region(np.ones((2, 2), bool), None), "A class is an index, a name or a wnid; given None"),
         (lambda: Embedding(["a"]), r"has type <U1 and shape \(1,\); expected numbers \(D,\)"),
         (lambda: Embedding(np.ones((1, 1, 1))), r"shape \(1, 1, 1\); expected numbers"),

@@ -1,7 +1,7 @@
 """Checks of what a caller gives, of a capture, and of the heatmaps made of it."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -37,8 +37,8 @@ def check_one_input(inputs: InputBatch, method: Method) -> None:
     """Raise InputError for several inputs and for whole numbers, which a method cannot explain or change."""
     if len(leaves(inputs)) > 1:
         raise InputError(
-            f"The model has {len(leaves(inputs))} inputs, and {method.title} needs a model with one input. Use a "
-            "method that explains a layer, such as gradcam."
+            f"The model has {len(leaves(inputs))} inputs, and {method.title} explains one input at a time. Say which, "
+            "heatmaps(inputs, input_name=...), or use a method that explains a layer, such as gradcam."
         )
     if not is_float(only_leaf(inputs)):
         raise InputError(
@@ -189,8 +189,8 @@ def find_layers(
 
 
 def check_images(images: Any) -> list[Any]:
-    """Return images, volumes, signals or videos as a list, a single one too."""
-    if isinstance(images, (str, os.PathLike, Image.Image, EncodedImage, Volume, Signal, Video)):
+    """Return images, samples, volumes, signals or videos as a list, a single one too."""
+    if isinstance(images, (str, os.PathLike, Image.Image, EncodedImage, Mapping, Volume, Signal, Video)):
         return [images]
     if isinstance(images, np.ndarray) and images.ndim < 4:
         return [images]  # reading it says what is wrong with an array that is no image

@@ -15,7 +15,7 @@ from seewhy.attribution.attribute import Attribution, attribute
 from seewhy.attribution.auto_layer import choice_of
 from seewhy.attribution.layer_capture import trust_layer
 from seewhy.attribution.plan import Plan
-from seewhy.errors import LayerError, TargetError, warn
+from seewhy.errors import LayerError, NotPredictedError, TargetError, warn
 from seewhy.frameworks import LayerCall, LayerChoice
 from seewhy.frameworks.detections import DetectedBox, DetectorRunner, overlap
 from seewhy.frameworks.structures import InputBatch
@@ -44,26 +44,27 @@ class ImageDetections:
 
     Attributes:
         found: The detections, the surest first.
-        image: The position of the image in its batch, for messages.
+        image: How messages call the image.
         classifier: Knows the names of the classes.
     """
 
     found: Sequence[DetectedBox]
-    image: int
+    image: str
     classifier: Classifier
 
     def chosen(self, target: Target) -> list[DetectedBox]:
         """Return the detections that a target means.
 
         Raises:
-            TargetError: There is no such detection.
+            NotPredictedError: There is no such detection.
+            TargetError: The target is of another kind.
         """
         if isinstance(target, Combined):
             return [detection for part in target.parts for detection in self.chosen(part)]
         if not self.found:
-            raise TargetError(
-                f"The detector finds nothing in image {self.image} of the batch: there is no detection to explain. "
-                "Give another image, or a detector with a lower score threshold."
+            raise NotPredictedError(
+                f"The detector finds nothing in {self.image}: there is no detection to explain. Give another image, or "
+                "a detector with a lower score threshold."
             )
         if isinstance(target, TopK):
             return self._surest(target.k)
@@ -78,14 +79,11 @@ class ImageDetections:
 
     def _surest(self, k: int) -> list[DetectedBox]:
         if len(self.found) < k:
-            raise TargetError(
-                f"'top-{k}' selects more detections than there are in image {self.image} of the batch: {self._text()}."
+            raise NotPredictedError(
+                f"'top-{k}' selects more detections than there are in {self.image}: {self._text()}."
             )
         if self.found[0].score < LEAST_SCORE:
-            warn(
-                f"The detector is sure of nothing in image {self.image} of the batch: its surest detection is "
-                f"{self._text(1)}."
-            )
+            warn(f"The detector is sure of nothing in {self.image}: its surest detection is {self._text(1)}.")
         return list(self.found[:k])
 
     def _wanted(self, target: Detection) -> DetectedBox:
@@ -102,9 +100,8 @@ class ImageDetections:
         of_class = "" if class_ is None else f" of class {self.classifier.class_name(int(class_))!r}"
         there = "" if box is None else f" that overlaps the box {box}"
         missing = "no detection" if not matching else f"no detection {target.rank}"
-        raise TargetError(
-            f"There is {missing}{of_class} above {LEAST_SCORE}{there} in image {self.image} of the batch; found: "
-            f"{self._text()}."
+        raise NotPredictedError(
+            f"There is {missing}{of_class} above {LEAST_SCORE}{there} in {self.image}; found: {self._text()}."
         )
 
     def _text(self, count: int = 5) -> str:
@@ -158,7 +155,7 @@ def fix_detections(
     classifier: Classifier,
     inputs: InputBatch,
     target: Target,
-    image: int,
+    image: str,
     *,
     is_matched: bool,
 ) -> FixedDetections:
@@ -169,11 +166,12 @@ def fix_detections(
         classifier: Knows the names of the classes.
         inputs: One image, checked by `Framework.check_inputs`.
         target: Classes, or detections that are looked for.
-        image: The position of the image in its batch, for messages.
+        image: How messages call the image.
         is_matched: Whether detections are matched in every run, for perturbations of the image.
 
     Raises:
-        TargetError: There is no such detection.
+        NotPredictedError: There is no such detection.
+        TargetError: The target is of another kind.
     """
     chosen = ImageDetections(detector.detections(inputs), image, classifier).chosen(target)
     entries = detector.class_logit_entries(inputs, [found.number for found in chosen])

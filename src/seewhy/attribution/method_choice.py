@@ -5,6 +5,9 @@ positions raise the score. In a vision transformer attention has carried informa
 the path that it took through the attention maps shows where it came from. Attention within windows has no such path, as
 its maps do not say where the windows are: there, gradients are followed back to the input. So they are where attention
 runs in several branches that meet at the score only, as no layer carries all of it.
+
+The pixels of a segmentation and the detections of a detector are parts of an image. Grad-CAM averages gradients over
+all of it, and so shows a class wherever it is; HiResCAM shows what raises the scores of that part.
 """
 
 from collections.abc import Sequence
@@ -80,10 +83,19 @@ def choose_method(
     """
     if objective.target.reads_detections:
         return _choose_for_detections(method)
-    if not method.is_auto:
-        is_tested = not reads_pixels(objective.target)  # the where-test has classifiers only
-        return MethodChoice(method, "", _doubt(method, framework, inputs, layers) if is_tested else "")
-    if reason := _reason_without_maps(inputs, layers, objective):
+    are_pixels = reads_pixels(objective.target)
+    if not method.is_auto:  # what is unreliable was found with classifiers
+        return MethodChoice(method, "", "" if are_pixels else _doubt(method, framework, inputs, layers))
+    if are_pixels:
+        return MethodChoice(get("hirescam"), "it keeps to the pixels that are explained")
+    return _choose_for_image(framework, inputs, layers, objective)
+
+
+def _choose_for_image(
+    framework: Framework, inputs: InputBatch, layers: Sequence[LayerChoice], objective: Objective
+) -> MethodChoice:
+    """Return the method that suits scores of a whole image."""
+    if reason := _reason_without_maps(inputs, layers):
         return MethodChoice(get("gradcam"), reason)
     shapes = framework.attention_shapes(inputs)
     if not shapes:
@@ -116,12 +128,10 @@ def _choose_for_detections(method: Method) -> MethodChoice:
     return MethodChoice(method, "")
 
 
-def _reason_without_maps(inputs: InputBatch, layers: Sequence[LayerChoice], objective: Objective) -> str:
+def _reason_without_maps(inputs: InputBatch, layers: Sequence[LayerChoice]) -> str:
     """Return why "auto" takes Grad-CAM whatever attention the model computes; empty where that decides."""
     if not all(layer.is_auto for layer in layers):
         return "a layer is named, or the classifier has a default layer"
-    if reads_pixels(objective.target):
-        return "the scores of pixels are explained"
     return "" if is_image_batch(inputs) else "the input is not one batch of images"
 
 

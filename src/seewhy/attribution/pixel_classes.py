@@ -1,7 +1,7 @@
 """Classes of a segmentation model: a class stands for the pixels that the model predicts as that class.
 
 The model runs once to see what it predicts. The pixels are fixed then, so that gradients and perturbations explain the
-scores of the same pixels.
+scores of the same pixels. What scores the steps of a sequence or the voxels of a volume is explained likewise.
 """
 
 from collections.abc import Hashable, Sequence
@@ -22,8 +22,12 @@ from seewhy.targets import Class, Combined, Objective, PerImage, Region, Target,
 from seewhy.targets.target import Shape, TargetScores, no_class_indices
 from seewhy.types import BoolArray, FinalActivation, FloatArray, Namespace, Tensor
 
-BACKGROUND = frozenset({"background", "unlabeled", "unlabelled", "void"})
+BACKGROUND = frozenset({"background", "unlabeled", "unlabelled", "void", "blank"})
 """Names of classes that "top-k" leaves out where it finds others: what is not a thing is rarely the question."""
+
+
+MAX_ERROR = 1e-2
+"""How far sums of probabilities may be from 1, also in half precision."""
 
 
 @final
@@ -32,16 +36,18 @@ class PixelClasses:
     """What a segmentation model predicts for a batch.
 
     Attributes:
-        masks: (N, C, H, W), whether each pixel is predicted as each class.
-        channels_first: Whether the model's output is (N, C, H, W).
+        masks: (N, C, *space), whether each pixel is predicted as each class.
+        channels_first: Whether the model's output is (N, C, *space).
         classifier: Knows the names of the classes.
         is_foreground: The output is one channel of logits, which is the score of class 1.
+        has_background: Class 0 is what is no foreground, and no name says otherwise.
     """
 
     masks: BoolArray
     channels_first: bool
     classifier: Classifier
     is_foreground: bool = False
+    has_background: bool = False
 
     def regions(self, target: Target) -> Target:
         """Return the target with the predicted pixels of each class in the place of the class.
@@ -79,11 +85,11 @@ class PixelClasses:
                 f"{self.classifier.class_name(1)!r}."
             )
         channel = 0 if self.is_foreground else index
-        return Region(mask, channel, channels_first=self.channels_first, name=name)
+        return Region(mask, channel, channels_first=self.channels_first, name=name, axes=mask.ndim)
 
     def _largest(self, k: int, image: int) -> list[int]:
         """Return the k classes with the most pixels, the background only where there are too few others."""
-        counts = self.masks[image].sum(axis=(1, 2))
+        counts = self.masks[image].reshape(self.masks.shape[1], -1).sum(axis=1)
         found = [int(index) for index in np.argsort(-counts, kind="stable") if counts[index]]
         things = [index for index in found if not self._is_background(index)]
         chosen = (things or found)[:k]
@@ -95,7 +101,7 @@ class PixelClasses:
         return chosen
 
     def _is_background(self, index: int) -> bool:
-        if self.is_foreground:
+        if self.is_foreground or self.has_background:
             return index == 0
         return self.classifier.class_name(index).strip("_").casefold() in BACKGROUND
 
@@ -104,7 +110,7 @@ class PixelClasses:
 
     def _found(self, image: int) -> str:
         """Return the classes that are predicted, with their shares of the pixels."""
-        shares = self.masks[image].mean(axis=(1, 2))
+        shares = self.masks[image].reshape(self.masks.shape[1], -1).mean(axis=1)
         order = [index for index in np.argsort(-shares, kind="stable") if shares[index]][:5]
         return ", ".join(f"{self.classifier.class_name(int(index))} ({shares[index]:.1%})" for index in order) or "none"
 
@@ -125,13 +131,13 @@ def predict_pixels(
         ModelError: The classifier has another number of class names.
     """
     outputs, activation = read_output(framework, inputs, output)
-    if outputs.ndim != 4:
+    if not _are_pixel_scores(outputs, activation):
         raise NotClassScoresError(
             f"A class cannot be the target: the model's output has shape {outputs.shape}, and is neither one score for "
             "each class, (N, classes), nor one for each class at each pixel. Give a function of the outputs that "
             "returns (N,) or (N, T) scores."
         )
-    channels_first = _has_channels_first(outputs, classifier, framework.channels_first)
+    channels_first = _has_channels_first(outputs, classifier, framework.channels_first, activation)
     scores = outputs if channels_first else np.moveaxis(outputs, -1, 1)
     is_single = scores.shape[1] == 1
     if is_single and activation in ("linear", "logits") and len(classifier.class_names or ()) != 2:
@@ -142,16 +148,24 @@ def predict_pixels(
         )
     masks = predicted_masks(scores, activation)
     classifier.check_class_count(masks.shape[1])
-    return PixelClasses(masks, channels_first, classifier, is_single and activation in ("linear", "logits"))
+    is_foreground = is_single and activation in ("linear", "logits")
+    return PixelClasses(masks, channels_first, classifier, is_foreground, is_single and classifier.class_names is None)
 
 
 def scores_pixels(framework: Framework, inputs: InputBatch, output: int | str | None) -> bool:
-    """Whether the output of a model has rows and columns, found by running it; False where no layer can be tapped."""
+    """Whether a model scores pixels, found by running it; False where no layer can be tapped."""
     try:
-        outputs, _ = read_output(framework, inputs, output)
+        return _are_pixel_scores(*read_output(framework, inputs, output))
     except LayerError:
         return False
-    return outputs.ndim == 4
+
+
+def _are_pixel_scores(outputs: FloatArray, activation: FinalActivation | None) -> bool:
+    """Whether outputs are scores at the pixels of an image or a volume, or of a sequence where a softmax ends them.
+
+    Without one, an output (N, L, K) may be anything: features of tokens, boxes, or a signal.
+    """
+    return outputs.ndim in (4, 5) or (outputs.ndim == 3 and activation == "softmax")
 
 
 def reads_pixels(target: Target) -> bool:
@@ -163,10 +177,10 @@ def reads_pixels(target: Target) -> bool:
 
 
 def predicted_masks(scores: FloatArray, activation: FinalActivation | None) -> BoolArray:
-    """Return whether each pixel is predicted as each class, (N, C, H, W).
+    """Return whether each pixel is predicted as each class, (N, C, *space).
 
     Args:
-        scores: (N, C, H, W), after the final activation. One channel is the foreground, and becomes two classes.
+        scores: (N, C, *space), after the final activation. One channel is the foreground, and becomes two classes.
         activation: With a sigmoid, a pixel is predicted as every class whose score is above 0.5; without, as the class
             with the highest.
     """
@@ -175,7 +189,8 @@ def predicted_masks(scores: FloatArray, activation: FinalActivation | None) -> B
         return np.concatenate([~inside, inside], axis=1)
     if activation == "sigmoid":
         return np.asarray(scores > 0.5)
-    return np.asarray(scores.argmax(axis=1)[:, None] == np.arange(scores.shape[1])[:, None, None])
+    classes = np.arange(scores.shape[1]).reshape(-1, *(1,) * (scores.ndim - 2))
+    return np.asarray(scores.argmax(axis=1)[:, None] == classes)
 
 
 def pixel_layer(plan: Plan, inputs: InputBatch, objective: Objective) -> LayerChoice:
@@ -199,8 +214,8 @@ def pixel_layer(plan: Plan, inputs: InputBatch, objective: Objective) -> LayerCh
     if known is not None:
         return known
     image, objective = image_at(inputs, 0), objective.for_image(0)
-    outputs, _ = read_output(framework, image, objective.output)
-    is_first = _has_channels_first(outputs, plan.classifier, framework.channels_first)
+    outputs, activation = read_output(framework, image, objective.output)
+    is_first = _has_channels_first(outputs, plan.classifier, framework.channels_first, activation)
     candidates = [call for call in framework.calls(inputs) if call.is_candidate]
     carrying = carrying_calls(framework, image, objective)
     if carrying is not None:
@@ -248,11 +263,19 @@ def _last_of_each_resolution(calls: Sequence[LayerCall]) -> list[LayerCall]:
     return [last[count] for count in sorted(last)]
 
 
-def _has_channels_first(outputs: FloatArray, classifier: Classifier, default: bool) -> bool:
-    """Return whether the classes are the second axis, by the number of names where that tells, or as in the input."""
+def _has_channels_first(
+    outputs: FloatArray, classifier: Classifier, default: bool, activation: FinalActivation | None
+) -> bool:
+    """Return whether the classes are the second axis: by the number of names, by a softmax, or as in the input."""
     classes = len(classifier.class_names or ())
     fits = [size in (classes, 1 if classes == 2 else classes) for size in (outputs.shape[1], outputs.shape[-1])]
-    return fits[0] if classes and fits[0] != fits[1] else default
+    if classes and fits[0] != fits[1]:
+        return fits[0]
+    if activation == "softmax":  # along an axis over which its outputs sum to 1
+        sums = [bool(np.abs(outputs.sum(axis=axis) - 1).max() < MAX_ERROR) for axis in (1, -1)]
+        if sums[0] != sums[1]:
+            return sums[0]
+    return default
 
 
 @final

@@ -71,13 +71,21 @@ def _matching(
         changes = np.linalg.norm(values[1:] - values[:1], axis=2)
         *own, middle = changes.argmax(axis=1).tolist()
         offsets = {token - row * columns - column for token, (row, column) in zip(own, corners, strict=True)}
+        # Several cells may see the pixels of one between them; those of a corner are seen most by its own, but for the
+        # padding of convolutions before the tokens.
+        if min(fit.grid) == 1 and not fit.others and all(map(_is_near, own, corners, [fit.grid] * len(own))):
+            offsets = {0}
         prefix = offsets.pop()
-        # Several cells may see the pixels of one between them; those of a corner are seen most by its own.
-        row, column = divmod(middle - prefix, columns)
-        is_near = abs(row - cells[-1][0]) <= 1 and abs(column - cells[-1][1]) <= 1
+        is_near = _is_near(middle - prefix, cells[-1], fit.grid)
         if not offsets and 0 <= prefix <= fit.others and is_near and (changes.max(axis=1) > 0).all():
             yield TokenGrid(fit.grid, prefix, fit.others - prefix)
             return
+
+
+def _is_near(token: int, cell: tuple[int, int], grid: Grid) -> bool:
+    """Whether a token of a grid is that of a cell, or next to it."""
+    row, column = divmod(token, grid[1])
+    return abs(row - cell[0]) <= 1 and abs(column - cell[1]) <= 1
 
 
 def _windows(size: Grid, grid: Grid, cells: list[Grid]) -> Iterable[tuple[Window, ...]]:

@@ -37,6 +37,7 @@ from seewhy.cli.options import (
     PrecisionName,
     PrecisionOption,
     PreprocessingOption,
+    PromptOption,
     QuietOption,
     RescaleName,
     ScoreName,
@@ -80,14 +81,26 @@ def options(
 
 def explain(
     images: Annotated[
-        list[str],
+        list[str] | None,
         typer.Argument(
             metavar="IMAGE",
             help="Images; folders, which are searched with their subfolders; or patterns like 'photos/*.jpg'. For a "
             "model that takes them volumes (.nii.gz, .npy, or a folder with a DICOM series), signals (.wav, .npy) or "
             "videos (.npy, .gif, .webp).",
+            show_default=False,
         ),
-    ],
+    ] = None,
+    inputs: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--input",
+            metavar="NAME=VALUE",
+            help="An input of a model with several, instead of IMAGE; repeated for each: left=a.jpg, right=b.jpg. "
+            "VALUE is an image; numbers for an input that takes no image, age=41 or box=0.1,0.2; or a .npy file. "
+            "Without names, in the order of the inputs.",
+            show_default=False,
+        ),
+    ] = None,
     model: Annotated[
         list[str] | None,
         typer.Option(
@@ -102,6 +115,7 @@ def explain(
     preprocessing: PreprocessingOption = None,
     input_size: InputSizeOption = None,
     backend: BackendOption = None,
+    prompt: PromptOption = None,
     trust: TrustOption = False,
     targets: Annotated[
         str | None,
@@ -226,9 +240,12 @@ def explain(
     from seewhy import timing
     from seewhy.cli.image_search import search_images
     from seewhy.cli.run_summary import RunSummary
+    from seewhy.cli.sample_option import check_images_or_inputs, parse_inputs
 
-    found = search_images(images, outside=out)
-    if not found.images:
+    check_images_or_inputs(images, inputs)
+    sample = parse_inputs(inputs or [])
+    found = search_images(images or [], outside=out)
+    if not (found.images or sample):
         summary = RunSummary.of_search(found)
         if as_json:
             typer.echo(json.dumps(summary.as_dict(), indent=2))
@@ -243,7 +260,9 @@ def explain(
         request = ExplainArguments(
             images=found,
             models=tuple(
-                ModelArguments(source, weights, trust, architecture, class_names, preprocessing, input_size, backend)
+                ModelArguments(
+                    source, weights, trust, architecture, class_names, preprocessing, input_size, backend, prompt
+                )
                 for source in dict.fromkeys(model or [DEFAULT_MODEL])
             ),
             targets=None if targets is None else split_list(targets),
@@ -271,7 +290,12 @@ def explain(
             check_heatmaps=check,
             compile_cache=compile_cache,
         )
-        run(request, as_json=as_json, quiet=quiet, times=times)
+        if sample:
+            from seewhy.cli.explain_sample import run_sample
+
+            run_sample(request, sample, as_json=as_json, quiet=quiet)
+        else:
+            run(request, as_json=as_json, quiet=quiet, times=times)
 
 
 def inspect(
@@ -290,6 +314,7 @@ def inspect(
     preprocessing: PreprocessingOption = None,
     input_size: InputSizeOption = None,
     backend: BackendOption = None,
+    prompt: PromptOption = None,
     trust: TrustOption = False,
     targets: Annotated[str, typer.Option(metavar="CLASS,...", help=TARGETS_HELP)] = "top-1",
     layer: LayerOption = "auto",
@@ -315,7 +340,7 @@ def inspect(
 
     run(
         image,
-        ModelArguments(model, weights, trust, architecture, class_names, preprocessing, input_size, backend),
+        ModelArguments(model, weights, trust, architecture, class_names, preprocessing, input_size, backend, prompt),
         split_list(targets),
         channels,
         layer,
@@ -335,6 +360,7 @@ def layers(
     preprocessing: PreprocessingOption = None,
     input_size: InputSizeOption = None,
     backend: BackendOption = None,
+    prompt: PromptOption = None,
     trust: TrustOption = False,
     check: Annotated[
         bool,
@@ -349,7 +375,9 @@ def layers(
     from seewhy.cli.layers import run
     from seewhy.cli.model_options import ModelArguments
 
-    arguments = ModelArguments(model, weights, trust, architecture, class_names, preprocessing, input_size, backend)
+    arguments = ModelArguments(
+        model, weights, trust, architecture, class_names, preprocessing, input_size, backend, prompt
+    )
     run(arguments, check=check, as_json=as_json)
 
 

@@ -20,6 +20,7 @@ from seewhy.cli.options import (
     PrecisionName,
     PrecisionOption,
     PreprocessingOption,
+    PromptOption,
     QuietOption,
     ScoreName,
     ScoreOption,
@@ -72,6 +73,7 @@ def batch(
     preprocessing: PreprocessingOption = None,
     input_size: InputSizeOption = None,
     backend: BackendOption = None,
+    prompt: PromptOption = None,
     trust: TrustOption = False,
     targets: Annotated[str, typer.Option(metavar="CLASS,...", help=TARGETS_HELP)] = "top-1",
     method: Annotated[str, typer.Option(metavar="METHOD", help=METHOD_HELP)] = "auto",
@@ -197,7 +199,9 @@ def batch(
     request = BatchArguments(
         source=source,
         out=out,
-        model=ModelArguments(model, weights, trust, architecture, class_names, preprocessing, input_size, backend),
+        model=ModelArguments(
+            model, weights, trust, architecture, class_names, preprocessing, input_size, backend, prompt
+        ),
         targets=split_list(targets),
         methods=parse_methods(method, settings or []),
         layer=layer,

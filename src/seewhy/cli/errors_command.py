@@ -15,6 +15,7 @@ from seewhy.cli.options import (
     JsonOption,
     LayerOption,
     PreprocessingOption,
+    PromptOption,
     QuietOption,
     TrustOption,
     WeightsOption,
@@ -61,6 +62,7 @@ def errors(
     preprocessing: PreprocessingOption = None,
     input_size: InputSizeOption = None,
     backend: BackendOption = None,
+    prompt: PromptOption = None,
     trust: TrustOption = False,
     quiet: QuietOption = False,
     as_json: JsonOption = False,
@@ -82,5 +84,7 @@ def errors(
     if folder is None:
         run_of_training(Path(model), limit, data, method, report)
         return
-    arguments = ModelArguments(model, weights, trust, architecture, class_names, preprocessing, input_size, backend)
+    arguments = ModelArguments(
+        model, weights, trust, architecture, class_names, preprocessing, input_size, backend, prompt
+    )
     run_of_model(arguments, folder, limit, method, layer, out or Path("errors"), report)

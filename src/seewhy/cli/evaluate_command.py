@@ -15,6 +15,7 @@ from seewhy.cli.options import (
     JsonOption,
     LayerOption,
     PreprocessingOption,
+    PromptOption,
     QuietOption,
     ScoreName,
     ScoreOption,
@@ -128,6 +129,7 @@ def evaluate(
     preprocessing: PreprocessingOption = None,
     input_size: InputSizeOption = None,
     backend: BackendOption = None,
+    prompt: PromptOption = None,
     trust: TrustOption = False,
     quiet: QuietOption = False,
     as_json: JsonOption = False,
@@ -144,7 +146,9 @@ def evaluate(
 
     request = EvaluateArguments(
         source=tuple(source),
-        model=ModelArguments(model, weights, trust, architecture, class_names, preprocessing, input_size, backend),
+        model=ModelArguments(
+            model, weights, trust, architecture, class_names, preprocessing, input_size, backend, prompt
+        ),
         methods=parse_methods(methods, settings or []),
         metrics=tuple(split_list(metrics)),
         labels=labels,

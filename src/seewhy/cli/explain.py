@@ -71,14 +71,16 @@ class ExplainArguments:
     check_heatmaps: bool = False
     compile_cache: Path | None = None
 
-    def targets_of(self, classifier: Classifier) -> list[str]:
+    def targets_of(self, classifier: Classifier) -> Sequence[str | int]:
         """Return the targets for a model.
 
         The default is the most probable class; the first few if the report, where a reader can switch between targets,
-        is the only output.
+        is the only output; and all prompts, where the classes are those.
         """
         if self.targets is not None:
             return self.targets
+        if classifier.prompts is not None:
+            return list(range(len(classifier.prompts.names)))
         classes = 1 if classifier.class_names is None else max(len(classifier.class_names), 1)
         return [f"top-{min(SHOWN_PREDICTIONS, classes)}" if set(self.formats) == {"html"} else "top-1"]
 
@@ -88,7 +90,8 @@ class ExplainArguments:
         color_table(Style(**self.style).colormap)
         specs = [model.check() for model in self.models]
         counts = [] if self.targets is None else [check_targets(self.targets, spec).target_count for spec in specs]
-        if self._draws_figures(has_several_targets=counts not in ([], [1] * len(counts))):
+        has_several_prompts = not counts and any(len(model.prompts or ()) > 1 for model in self.models)
+        if self._draws_figures(has_several_targets=has_several_prompts or counts not in ([], [1] * len(counts))):
             check_matplotlib()
 
     def _draws_figures(self, *, has_several_targets: bool) -> bool:
@@ -140,7 +143,7 @@ def run(request: ExplainArguments, *, as_json: bool, quiet: bool = False, times:
     summary = RunSummary.of_search(request.images)
     paths = [image.path for image in request.images.images]
     printer = ResultPrinter(len(paths), is_silent=as_json or quiet)
-    explainers = _explainers(request, progress=len(paths) <= MAX_IN_FULL and not quiet)
+    explainers = make_explainers(request, progress=len(paths) <= MAX_IN_FULL and not quiet)
     labels = classes_by_folder(paths, explainers[0].classifier) if request.label_by_folder else None
     summary.labels = labels or {}
     files = OutputFiles(
@@ -216,7 +219,8 @@ def _explain_batch(request: ExplainArguments, explainer: Explainer) -> ExplainBa
     return lambda images: [with_checks(explainer, explanation) for explanation in explain(images)]
 
 
-def _explainers(request: ExplainArguments, *, progress: bool) -> list[Explainer]:
+def make_explainers(request: ExplainArguments, *, progress: bool) -> list[Explainer]:
+    """Return an explainer for each model and method."""
     if request.compile_cache is not None:
         set_compile_cache(request.compile_cache)
     with quiet_start():

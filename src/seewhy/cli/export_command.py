@@ -15,6 +15,7 @@ from seewhy.cli.options import (
     JsonOption,
     LayerOption,
     PreprocessingOption,
+    PromptOption,
     ScoreName,
     ScoreOption,
     TokensOption,
@@ -47,6 +48,7 @@ def export(
     preprocessing: PreprocessingOption = None,
     input_size: InputSizeOption = None,
     backend: BackendOption = None,
+    prompt: PromptOption = None,
     trust: TrustOption = False,
     targets: Annotated[
         str | None,
@@ -102,7 +104,9 @@ def export(
     from seewhy.cli.tokens_option import parse_tokens
 
     request = ExportArguments(
-        model=ModelArguments(model, weights, trust, architecture, class_names, preprocessing, input_size, backend),
+        model=ModelArguments(
+            model, weights, trust, architecture, class_names, preprocessing, input_size, backend, prompt
+        ),
         to=to,
         out=out,
         targets=None if targets is None else split_list(targets),

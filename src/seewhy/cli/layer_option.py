@@ -5,9 +5,11 @@ import numpy as np
 from seewhy.errors import LayerError, did_you_mean
 from seewhy.frameworks import LayerCall
 from seewhy.frameworks.layers import AUTO
-from seewhy.models import Classifier, Inputs
-from seewhy.models.blank_input import recording_shape
-from seewhy.types import FloatArray
+from seewhy.frameworks.one_input import calls_by_input
+from seewhy.frameworks.structures import InputBatch
+from seewhy.models import Classifier
+from seewhy.models.blank_input import recording_shape, sample_of_images
+from seewhy.types import ImageArray
 
 
 def find_layer(classifier: Classifier, layer: str) -> str:
@@ -28,14 +30,23 @@ def find_layer(classifier: Classifier, layer: str) -> str:
     return layer
 
 
-def sample_inputs(classifier: Classifier) -> Inputs | FloatArray:
-    """Return the input of an image of noise: in a blank one, positions may have no gradient that have one otherwise."""
+def sample_inputs(classifier: Classifier) -> InputBatch:
+    """Return the input of an image of noise: in a blank one, positions may have no gradient that have one otherwise.
+
+    For a model with several inputs, an image of noise for each that takes images.
+    """
+    random, framework = np.random.default_rng(0), classifier.framework
+
+    def noise(height: int, width: int) -> ImageArray:
+        return random.integers(0, 256, (height, width, 3), dtype=np.uint8)
+
+    if framework.input_count() > 1:
+        return sample_of_images(classifier, noise).values
     if (shape := recording_shape(classifier)) is not None:
-        return np.random.default_rng(0).random(shape, dtype=np.float32)
-    noise = np.random.default_rng(0).integers(0, 256, (*classifier.input_size, 3), dtype=np.uint8)
-    return classifier.preprocess([noise])
+        return framework.check_inputs(random.random(shape, dtype=np.float32))
+    return framework.check_inputs(classifier.preprocess([noise(*classifier.input_size)]))
 
 
 def layer_calls(classifier: Classifier) -> tuple[LayerCall, ...]:
     """Run the model on an image, and return the calls of its layers."""
-    return classifier.framework.calls(classifier.framework.check_inputs(sample_inputs(classifier)))
+    return calls_by_input(classifier.framework, sample_inputs(classifier))

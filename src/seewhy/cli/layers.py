@@ -5,6 +5,7 @@ import json
 import warnings
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import typer
 from rich.console import Console
@@ -19,6 +20,7 @@ from seewhy.cli.tables import print_line, print_table
 from seewhy.errors import SeewhyError, SeewhyWarning
 from seewhy.explainer import Explainer
 from seewhy.frameworks import LayerCall
+from seewhy.frameworks.one_input import image_leaves
 from seewhy.models import Classifier
 from seewhy.startup_log import quiet_start
 
@@ -28,67 +30,111 @@ def run(model: ModelArguments, *, check: bool, as_json: bool) -> None:
     with quiet_start():
         classifier = model.load()
         calls = layer_calls(classifier)
-        selected, refusal = _auto_layer(classifier)
-        trials = dict(Explainer(classifier).judge_layers(sample_inputs(classifier))) if check else {}
+        selected, refusal = _auto_layers(classifier)
+        trials = _trials(classifier) if check else {}
     spatial = [call for call in calls if call.has_space]
     counts = Counter(call.path for call in spatial)
-    auto = max((position for position, call in enumerate(spatial) if selected in (call.path, call.name)), default=None)
+    auto = {name: _position(spatial, layer) for name, layer in selected.items()}
     if as_json:
+        named = {
+            name: None if position is None else _name(spatial[position], counts) for name, position in auto.items()
+        }
         content = {
             "model": classifier.name,
-            "auto": None if auto is None else _name(spatial[auto], counts),
+            "auto": named.get("", named),
             "default": classifier.layer,
-            "layers": [_as_dict(call) | _judged(trials.get(call)) for call in spatial],
+            "layers": [_as_dict(call) | _judged(trials.get(_plain(call))) for call in spatial],
         }
         typer.echo(json.dumps(content, indent=2))
         return
     console = Console(highlight=False)
     headings, rows = _table(spatial, counts, auto, trials)
-    print_table(console, headings, rows, marked=auto)
-    if auto is None:
-        print_line(console, f"auto selects no layer: {refusal}")
-    else:
-        print_line(
-            console,
-            f"auto selects {_name(spatial[auto], counts)}: the last layer in call order that has spatial output (more "
-            "than 1 x 1), is not a pooling layer, and passes the tests that --check shows; or, if none passes, the one "
-            "that is bypassed least.",
-        )
+    print_table(console, headings, rows, marked=next(iter(auto.values()), None) if len(auto) == 1 else None)
+    for name, position in auto.items():
+        for_input = f" for {name}" if name else ""
+        if position is None:
+            print_line(console, f"auto selects no layer{for_input}: {refusal[name]}")
+        else:
+            own = "is computed from that image alone, " if name else ""
+            print_line(
+                console,
+                f"auto selects {_name(spatial[position], counts)}{for_input}: the last layer in call order that has "
+                f"spatial output (more than 1 x 1), is not a pooling layer, {own}and passes the tests that --check "
+                "shows; or, if none passes, the one that is bypassed least.",
+            )
     print_line(console, f"{len(calls) - len(spatial)} other layer calls have no spatial output and are not listed.")
     if classifier.layer is not None:
         print_line(console, f"This model has a default layer, which is explained instead: {classifier.layer}.")
 
 
+def _position(calls: Sequence[LayerCall], layer: str | None) -> int | None:
+    """Return the position of the last call that a layer's name may mean."""
+    return max((position for position, call in enumerate(calls) if layer in (call.path, call.name)), default=None)
+
+
+def _trials(classifier: Classifier) -> dict[LayerCall, Trial]:
+    return dict(Explainer(classifier).judge_layers(sample_inputs(classifier)))
+
+
+def _plain(call: LayerCall) -> LayerCall:
+    """Return a call as a framework returns it, without the inputs that it is computed from."""
+    return replace(call, inputs=())
+
+
 def _table(
-    calls: Sequence[LayerCall], counts: Mapping[str, int], auto: int | None, trials: Mapping[LayerCall, Trial]
+    calls: Sequence[LayerCall],
+    counts: Mapping[str, int],
+    auto: Mapping[str, int | None],
+    trials: Mapping[LayerCall, Trial],
 ) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
     """Return the headings and the rows of the table, with the evidence about each layer if there is any."""
     is_shared = len(counts) < len(calls)  # then it matters which call is which
+    has_inputs = any(call.inputs for call in calls)
     rows = [
         (
             _name(call, counts),
             call.kind,
             _shape(call),
             *([", ".join(call.given)] if is_shared else []),
-            *(_evidence(trials[call]) if trials else []),
-            "<- auto" if position == auto else _reason_not_auto(call),
+            *([", ".join(call.inputs)] if has_inputs else []),
+            *(_evidence(trials[_plain(call)]) if trials else []),
+            _auto_mark(auto, position) or _reason_not_auto(call),
         )
         for position, call in enumerate(calls)
     ]
-    columns = (*(["given"] if is_shared else []), *(["positions", "bypass", "axes"] if trials else []))
+    columns = (
+        *(["given"] if is_shared else []),
+        *(["computed from"] if has_inputs else []),
+        *(["positions", "bypass", "axes"] if trials else []),
+    )
     return ("layer", "type", "output shape", *columns, ""), rows
 
 
-def _auto_layer(classifier: Classifier) -> tuple[str | None, str]:
-    """Return the layer that "auto" explains; None where it refuses the model, and why it does."""
+def _auto_mark(auto: Mapping[str, int | None], position: int) -> str:
+    names = [name for name, selected in auto.items() if selected == position]
+    return "<- auto" + "".join(f" {name}" for name in names if name) if names else ""
+
+
+def _auto_layers(classifier: Classifier) -> tuple[dict[str, str | None], dict[str, str]]:
+    """Return the layer that "auto" explains, by the name of the input, which is empty for a model with one input.
+
+    Where it refuses the model, the layer is None; also return why it does.
+    """
     classifier = copy.copy(classifier)
     classifier.layer = None
-    try:
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", ".* is unreliable for a model", SeewhyWarning)  # only the layer is used
-            return Explainer(classifier, "gradcam").heatmaps(sample_inputs(classifier)).layer, ""
-    except SeewhyError as error:
-        return None, command_line_message(error)
+    inputs = sample_inputs(classifier)
+    names = classifier.framework.input_names(inputs)
+    selected, refusals = dict[str, str | None](), dict[str, str]()
+    if classifier.framework.detector(classifier.framework.check_inputs(inputs)) is not None:
+        return {"": None}, {"": "the model is a detector, and each detection has a layer of its own."}
+    for name in [None] if len(names) == 1 else [names[leaf] for leaf in image_leaves(inputs)]:
+        try:
+            with warnings.catch_warnings():
+                warnings.filterwarnings("ignore", ".* is unreliable for a model", SeewhyWarning)  # the layer is used
+                selected[name or ""] = Explainer(classifier, "gradcam").heatmaps(inputs, input_name=name).layer
+        except SeewhyError as error:
+            selected[name or ""], refusals[name or ""] = None, command_line_message(error)
+    return selected, refusals
 
 
 def _name(call: LayerCall, counts: Mapping[str, int]) -> str:
@@ -103,6 +149,7 @@ def _as_dict(call: LayerCall) -> dict[str, object]:
         "type": call.kind,
         "output_shape": None if call.shape is None else list(call.shape),
         "is_candidate": call.is_candidate,
+        **({"inputs": list(call.inputs)} if call.inputs else {}),
     }
 
 

@@ -4,7 +4,7 @@ import contextlib
 import gc
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from seewhy.errors import OptionError
@@ -26,10 +26,15 @@ class ModelArguments:
     preprocessing: str | None = None
     input_size: str | None = None
     backend: str | None = None
+    prompts: Sequence[str] | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "prompts", tuple(self.prompts) if self.prompts else None)  # hashable
 
     def check(self) -> ModelSpec:
         """Check the options as far as that is possible before a framework is imported, which takes seconds."""
-        overrides = Overrides.parse(self.class_names, self.preprocessing, _parse_size(self.input_size))
+        size = _parse_size(self.input_size)
+        overrides = Overrides.parse(self.class_names, self.preprocessing, size, self.prompts)
         weights = None if self.weights == "none" else self.weights
         return check(self.source, weights, self.architecture, overrides, self.backend)
 

@@ -43,7 +43,8 @@ def run(names: Sequence[str] = (), *, as_json: bool) -> None:
         print_line(
             console,
             "Further models: torchvision:NAME and timm:NAME, with the names of those packages "
-            f"({install_command('hubs')}); hf:OWNER/NAME, an image classifier of the Hugging Face hub, or a folder "
+            f"({install_command('hubs')}); open_clip:NAME@TAG ({install_command('open-clip')}); hf:OWNER/NAME, an "
+            "image classifier, or a model with an image and a text tower, of the Hugging Face hub, or a folder "
             f"that save_pretrained wrote ({install_command('huggingface')}).",
         )
 

@@ -10,9 +10,10 @@ DEFAULT_MODEL = "efficientnet-lite0"
 
 MODEL_HELP = (
     "A name listed by 'seewhy models'; a .keras, .h5 or .onnx file, or a folder that contains one; torchvision:NAME; "
-    "timm:NAME; hf:OWNER/NAME of Hugging Face, or a folder that its save_pretrained wrote; a .pt, .pth or .safetensors "
-    "file with weights, together with --architecture; or package.module:callable, which runs your code: the module is "
-    "imported, also from the current folder, and the callable is called."
+    "timm:NAME; open_clip:NAME@TAG; ultralytics:NAME, without trained weights; hf:OWNER/NAME of Hugging Face, or a "
+    "folder that its save_pretrained wrote; a .pt, .pth or .safetensors file with weights, together with "
+    "--architecture; or package.module:callable, which runs your code: the module is imported, also from the current "
+    "folder, and the callable is called."
 )
 METHOD_HELP = "A name listed by 'seewhy methods'; auto takes the one that suits the model."
 TARGETS_HELP = "What to explain: top-3; or classes by name, index or wnid, separated by commas: tabby,285."
@@ -114,6 +115,15 @@ BackendOption = Annotated[
         metavar="onnx|openvino|tensorflow|jax|torch",
         help="What runs the model: onnx or openvino for any; efficientnet-lite0 is built for the others, too.",
         show_default="the model's framework; for efficientnet-lite0 ONNX Runtime, else Keras, else PyTorch",
+    ),
+]
+PromptOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="TEXT",
+        help='A text that becomes a class of a model which compares images with texts, such as CLIP: "a photo of a '
+        'dog". May be repeated.',
+        show_default=False,
     ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, and nothing else, on standard output.")]

@@ -11,6 +11,7 @@ from seewhy.cli.batches import Outcome
 from seewhy.cli.run_summary import RunSummary
 from seewhy.cli.tables import print_line, print_table
 from seewhy.results.explained_targets import SHOWN_PREDICTIONS, ExplainedTargets
+from seewhy.results.multi_image_explanation import MultiImageExplanation
 
 MAX_IN_FULL = 3
 """The number of images above which each image gets a single line, and a progress bar is shown."""
@@ -60,6 +61,19 @@ class ResultPrinter:
         elif self._lines == MAX_LINES + 1:
             print_line(self._console, "further images are not listed; --json lists all")
 
+    def print_sample(self, explanation: MultiImageExplanation, files: Sequence[str]) -> None:
+        """Print the result of a sample of several images."""
+        if self._is_silent:
+            return
+        for name, image in explanation.items():
+            self._print_path(f"{name}: {image.source}" if image.source else name)
+        first = next(iter(explanation.values()))
+        self._print_scores(first)
+        for name, image in explanation.items():
+            self._print_layer(image, f"{name}: ")
+        for file in files:
+            self._print_path(f"wrote {file}")
+
     def print_file(self, path: str) -> None:
         """Print the path of a file that all images share."""
         if not self._is_silent:
@@ -87,7 +101,12 @@ class ResultPrinter:
             self._print_path(f"wrote {file}")
 
     def _print_model(self, explanations: Sequence[ExplainedTargets]) -> None:
-        first = explanations[0]
+        self._print_scores(explanations[0])
+        for explanation in explanations:
+            self._print_layer(explanation)
+
+    def _print_scores(self, first: ExplainedTargets) -> None:
+        """Print the predictions and the scores of the targets."""
         rows = [
             (str(prediction.index), prediction.name, f"{prediction.probability:.4f}")
             for prediction in first.predictions[:SHOWN_PREDICTIONS]
@@ -99,14 +118,16 @@ class ResultPrinter:
             name = target.name if target.index < 0 else f"{target.index} {target.name}"
             line = f"explained {name}: score {target.score:.3f}{probability}"
             print_line(self._console, line)
-        for explanation in explanations:
-            empty = ", ".join(target.name for target in explanation.targets if not target.has_evidence)
-            note = f"; no evidence for {empty} in the image" if empty else ""
-            reason = f" (auto: {explanation.method_reason})" if explanation.method_reason else ""
-            print_line(self._console, f"layer {explanation.layer}, method {explanation.method}{reason}{note}")
-            for target in explanation.targets:
-                if target.check:
-                    print_line(self._console, f"check of {target.name}: {target.check}")
+
+    def _print_layer(self, explanation: ExplainedTargets, prefix: str = "") -> None:
+        """Print the layer and the method, for which targets there is no evidence, and the checks of heatmaps."""
+        empty = ", ".join(target.name for target in explanation.targets if not target.has_evidence)
+        note = f"; no evidence for {empty} in the image" if empty else ""
+        reason = f" (auto: {explanation.method_reason})" if explanation.method_reason else ""
+        print_line(self._console, f"{prefix}layer {explanation.layer}, method {explanation.method}{reason}{note}")
+        for target in explanation.targets:
+            if target.check:
+                print_line(self._console, f"check of {target.name}: {target.check}")
 
 
 def _brief(outcome: Outcome) -> str:

@@ -13,6 +13,7 @@ from seewhy.cli.options import (
     ClassNamesOption,
     InputSizeOption,
     PreprocessingOption,
+    PromptOption,
     TrustOption,
     WeightsOption,
 )
@@ -33,6 +34,7 @@ def serve(
     preprocessing: PreprocessingOption = None,
     input_size: InputSizeOption = None,
     backend: BackendOption = None,
+    prompt: PromptOption = None,
     trust: TrustOption = False,
     batch: Annotated[
         Path | None,
@@ -85,7 +87,9 @@ def serve(
         return
     run(
         [
-            ModelArguments(source, weights, trust, architecture, class_names, preprocessing, input_size, backend)
+            ModelArguments(
+                source, weights, trust, architecture, class_names, preprocessing, input_size, backend, prompt
+            )
             for source in model or [DEFAULT_MODEL]
         ],
         host,

@@ -14,6 +14,7 @@ from seewhy.cli.options import (
     InputSizeOption,
     LayerOption,
     PreprocessingOption,
+    PromptOption,
     QuietOption,
     ScoreName,
     ScoreOption,
@@ -55,6 +56,7 @@ def site(
     preprocessing: PreprocessingOption = None,
     input_size: InputSizeOption = None,
     backend: BackendOption = None,
+    prompt: PromptOption = None,
     trust: TrustOption = False,
     quiet: QuietOption = False,
 ) -> None:
@@ -67,5 +69,7 @@ def site(
     from seewhy.cli.site import run
     from seewhy.cli.tokens_option import parse_tokens
 
-    arguments = ModelArguments(model, weights, trust, architecture, class_names, preprocessing, input_size, backend)
+    arguments = ModelArguments(
+        model, weights, trust, architecture, class_names, preprocessing, input_size, backend, prompt
+    )
     run(arguments, out, targets, sample, method, layer, score.value, parse_tokens(tokens), is_quiet=quiet)

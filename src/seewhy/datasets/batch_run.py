@@ -30,7 +30,7 @@ from seewhy.errors import OptionError, TargetError, short_repr
 from seewhy.explainer import BATCH_SIZE, Explainer, ModelSource
 from seewhy.frameworks.fingerprint import fingerprint
 from seewhy.images.style import check_name
-from seewhy.targets import Target, TargetSpec, resolve
+from seewhy.targets import Target, TargetSpec
 
 CHUNK_SIZE = 256
 """The number of images of a chunk, and of a part of the output, by default."""
@@ -127,7 +127,7 @@ def run(
         folder.check_unused()
     source_options = _source_options(options)
     explainer = made_explainer(model)
-    target = _same_for_all(resolve(targets, explainer.classifier.find_class))
+    target = _same_for_all(explainer.classifier.resolve(targets))
     size = _check_chunk_size(chunk_size, explainer)
     found = find_source(source, size, source_options, outside=folder.path)
     check_apart(os.fspath(source), folder.path)

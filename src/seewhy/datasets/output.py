@@ -3,7 +3,7 @@
 import os
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, final
 
@@ -274,11 +274,10 @@ def explanation_of_row(row: Row, heatmaps: Any, image: ImageArray, source: str, 
         source: The path or the name of the image.
         settings: What the run was made with.
     """
-    targets = [{name: value for name, value in target.items() if name != "box"} for target in row["targets"]]
     return Explanation(
         image=image,
         heatmaps=np.asarray(heatmaps, np.float32),
-        targets=ShortTuple(TargetResult(**target) for target in targets),
+        targets=ShortTuple(map(_target_of_row, row["targets"])),
         predictions=ShortTuple(Prediction(**prediction) for prediction in row["predictions"]),
         layer=row["layer"],
         method=row["method"],
@@ -293,3 +292,11 @@ def explanation_of_row(row: Row, heatmaps: Any, image: ImageArray, source: str, 
         peak_quantile=settings["peak_quantile"],
         method_reason=settings["method_reason"],
     )
+
+
+def _target_of_row(target: Mapping[str, Any]) -> TargetResult:
+    """Return the target that a row holds; its `box` is that of the heatmap, and `detection` that of the detector."""
+    values = {name: value for name, value in target.items() if name not in ("box", "detection")}
+    found = target.get("detection")  # which tables of earlier versions do not have
+    box = None if found is None else (found["left"], found["top"], found["right"], found["bottom"])
+    return TargetResult(**values, box=box)

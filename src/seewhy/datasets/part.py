@@ -6,7 +6,7 @@ again, after a worker was killed, writes the same files over the old ones.
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple, final
@@ -33,6 +33,7 @@ from seewhy.explainer import Explainer
 from seewhy.images.geometry import Placement
 from seewhy.images.read_ahead import READ_AHEAD, read_ahead
 from seewhy.images.writing import write_atomically
+from seewhy.interpolation import resample
 from seewhy.results.evidence_boxes import evidence_boxes
 from seewhy.results.explanation import SHOWN_PREDICTIONS
 from seewhy.results.heatmaps import Heatmaps
@@ -186,6 +187,8 @@ class PartWriter:
                 f"The output of the layer {heatmaps.layer!r} has {heatmaps.values.ndim - 2} spatial axes, and an image "
                 "has two. Give another layer."
             )
+        if heatmaps.boxes is not None:  # of detections, which are explained at layers of their own
+            heatmaps = replace(heatmaps, values=resample(heatmaps.values, self.shape[1:]))
         return [self._explained(heatmaps, row, image) for row, image in enumerate(batch)]
 
     def _stack(self, inputs: Sequence[FloatArray]) -> FloatArray:

@@ -11,6 +11,7 @@ from seewhy.datasets.run_folder import Settings
 from seewhy.datasets.schema import HeatmapType, RequestedType
 from seewhy.errors import LayerError, ModelRunError, NotPredictedError, OptionError
 from seewhy.explainer import Explainer
+from seewhy.frameworks.layers import AUTO
 from seewhy.results.heatmaps import Heatmaps
 from seewhy.targets import Target
 
@@ -19,6 +20,10 @@ SMALLEST, LARGEST = float(np.finfo(np.float16).smallest_normal), float(np.finfo(
 
 MAX_FAILURES = 100
 """On how many images the model may fail before the run is refused: an error of each image would help nobody."""
+
+CELL = 8
+"""The pixels of the input, along one axis, in a cell of the heatmaps of a detector: each detection has a layer of its
+own, and the rows of a table have one shape."""
 
 MARGIN = 16
 """How much the heatmaps of later images may be stronger, or weaker, than those of the first where "auto" is float16."""
@@ -57,14 +62,23 @@ def _column_type(requested: RequestedType, largest: float) -> HeatmapType:
 
 def _settings(explainer: Explainer, heatmaps: Heatmaps | None, column: HeatmapType) -> dict[str, Any]:
     method = explainer.method if heatmaps is None else explainer.method_of(heatmaps)
+    shape = [1, 1, 1] if heatmaps is None else list(heatmaps.values.shape[1:])
+    layer = "" if heatmaps is None else heatmaps.layer
+    if (
+        heatmaps is not None
+        and heatmaps.boxes is not None
+        and all(choice.is_auto for choice in explainer.layer_choices)
+    ):
+        height, width = explainer.classifier.input_size
+        layer, shape = AUTO, [shape[0], -(-height // CELL), -(-width // CELL)]
     return {
-        "layer": "" if heatmaps is None else heatmaps.layer,
+        "layer": layer,
         "method": method.name,
         "method_options": dict(method.options) if explainer.method.is_auto and heatmaps is not None else {},
         "method_reason": "" if heatmaps is None else heatmaps.method_reason,
         "title": method.title,
         "peak_quantile": method.peak_quantile,
-        "heatmap_shape": [1, 1, 1] if heatmaps is None else list(heatmaps.values.shape[1:]),
+        "heatmap_shape": shape,
         "heatmaps": column,
     }
 
@@ -76,7 +90,8 @@ def _first_heatmaps(
 
     Raises:
         ModelRunError: The model fails on the first `MAX_FAILURES` images that can be read, so on all of them, perhaps.
-        NotPredictedError: A segmentation model predicts the classes in no image. A rare class may be in a late one.
+        NotPredictedError: A segmentation model, or a detector, finds the targets in no image. A rare class may be in a
+            late one.
     """
     failures = 0
     not_predicted: NotPredictedError | None = None

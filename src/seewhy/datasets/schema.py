@@ -77,7 +77,10 @@ def result_schema(shape: Sequence[int], heatmaps: HeatmapType, metadata: Mapping
     box = pa.struct([(side, pa.int32()) for side in sides])
     place = pa.struct([(side, pa.float64()) for side in sides])
     prediction = [("index", pa.int32()), ("name", pa.string()), ("probability", pa.float32())]
-    target = [*prediction[:2], ("score", pa.float32()), prediction[2], ("has_evidence", pa.bool_()), ("box", box)]
+    target = [
+        *(*prediction[:2], ("score", pa.float32()), prediction[2], ("has_evidence", pa.bool_())),
+        *(("box", box), ("detection", place)),
+    ]
     return pa.schema(
         [
             ("position", pa.int64()),
@@ -142,10 +145,15 @@ def _nested_columns(images: Sequence[ExplainedImage], schema: Any) -> dict[str, 
         [(target.index, target.name, target.score, target.probability, target.has_evidence) for target in image.targets]
         for image in images
     ]
-    boxes = _boxes([box for image in images for box in image.boxes], _item_type(schema, "targets").field("box").type)
+    kind = _item_type(schema, "targets")
+    boxes = _boxes([box for image in images for box in image.boxes], kind.field("box").type)
+    detections = _boxes(
+        [target.box and _top_first(target.box) for image in images for target in image.targets],
+        kind.field("detection").type,
+    )
     return {
         "predictions": _lists(predictions, _item_type(schema, "predictions")),
-        "targets": _lists(targets, _item_type(schema, "targets"), boxes),
+        "targets": _lists(targets, kind, boxes, detections),
         "heatmaps": _heatmap_column(images, schema.field("heatmaps").type),
         "input_on_image": _boxes([image.placement.box for image in images], schema.field("input_on_image").type),
         "heatmap_on_input": _boxes(
@@ -168,6 +176,12 @@ def _lists(rows: Sequence[Sequence[tuple[Any, ...]]], kind: Any, *last: Any) -> 
     structs = pa.StructArray.from_arrays([*arrays, *last], fields=fields)
     offsets = np.cumsum([0, *map(len, rows)], dtype=np.int32)
     return pa.ListArray.from_arrays(pa.array(offsets), structs)
+
+
+def _top_first(box: Sequence[float]) -> tuple[float, ...]:
+    """Return (left, top, right, bottom) in the order of the table: top, left, bottom, right."""
+    left, top, right, bottom = box
+    return (top, left, bottom, right)
 
 
 def _boxes(boxes: Sequence[Sequence[float] | None], kind: Any) -> Any:

@@ -17,7 +17,7 @@ from seewhy.frameworks.layers import INPUT
 from seewhy.frameworks.structures import InputBatch, is_image_batch, leaves, only_leaf
 from seewhy.images.reading import ImageLike
 from seewhy.models import Classifier, Inputs
-from seewhy.targets import Class, Objective, TargetSpec, resolve
+from seewhy.targets import Class, Objective, TargetSpec
 from seewhy.types import DoubleArray, FloatArray, Score
 
 ModelLike = Explainer | ModelSource
@@ -63,7 +63,7 @@ class RunningModel:
 
     def objective(self, targets: TargetSpec) -> Objective:
         """Return what the scores of targets are."""
-        return Objective(resolve(as_list(targets), self.classifier.find_class), self.score, self.output)
+        return Objective(self.classifier.resolve(as_list(targets)), self.score, self.output)
 
     def inputs(self, images: Any) -> InputBatch:
         """Return images, or inputs that are preprocessed already, as the model takes them.

@@ -94,7 +94,7 @@ def _moving(classifier: Classifier) -> PreprocessingConfig:
     known = classifier.preprocessing
     if known is None:
         return PreprocessingConfig()
-    return PreprocessingConfig(crop=known.crop, resize=known.resize, resample=known.resample)
+    return PreprocessingConfig(crop=known.crop, resize=known.resize, letterbox=known.letterbox, resample=known.resample)
 
 
 def _has_size(classifier: Classifier) -> bool:

@@ -25,7 +25,11 @@ def resized(classifier: Classifier, images: Sequence[ImageLike]) -> ImageArray:
 def scaled(classifier: Classifier, pixels: ImageArray) -> FloatArray:
     """Return the model's input for pixels that already have its size."""
     preprocessing = replace(
-        preprocessing_of(classifier), crop=None, resize=None, channels_first=classifier.framework.channels_first
+        preprocessing_of(classifier),
+        crop=None,
+        resize=None,
+        letterbox=None,
+        channels_first=classifier.framework.channels_first,
     )
     return preprocessing(list(pixels)).values
 

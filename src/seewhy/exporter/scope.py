@@ -9,7 +9,7 @@ from seewhy.explainer import Explainer
 from seewhy.frameworks.export_settings import Classes
 from seewhy.frameworks.structures import InputBatch, image_count
 from seewhy.methods import Method
-from seewhy.targets import Class, TargetSpec, TopK, resolve
+from seewhy.targets import Class, TargetSpec, TopK
 
 ALL = "all"
 
@@ -85,7 +85,7 @@ def exported_classes(explainer: Explainer, targets: TargetSpec | None, inputs: I
         return min(DEFAULT_COUNT, count)
     if isinstance(targets, str) and targets.strip().lower() == ALL:
         return None
-    target = resolve(targets, explainer.classifier.find_class)
+    target = explainer.classifier.resolve(targets)
     if isinstance(target, TopK):
         target.check_outputs((None, count))
         return target.k

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 from numpy.typing import NDArray
 
 from seewhy.errors import LayerError, ModelError, OptionError
+from seewhy.frameworks.declared_input import DeclaredInput
 from seewhy.frameworks.detections import DetectorRunner
 from seewhy.frameworks.evidence import Evidence
 from seewhy.frameworks.export_settings import ExplainedModel, ExportSettings
@@ -16,8 +17,19 @@ from seewhy.frameworks.exported_graph import ExportedGraph
 from seewhy.frameworks.kernels import Kernels
 from seewhy.frameworks.layers import AUTO, LayerCall, LayerChoice, only_path
 from seewhy.frameworks.model_layers import ModelLayers
+from seewhy.frameworks.prompts import PromptClasses, TextTower
+from seewhy.frameworks.sample_arrangement import arranged
 from seewhy.frameworks.stem import StemValues
-from seewhy.frameworks.structures import InputBatch, InputSpec, check_arrays, image_count, map_tree, only_leaf
+from seewhy.frameworks.structures import (
+    InputBatch,
+    InputSpec,
+    check_arrays,
+    image_count,
+    leaf_names,
+    leaf_shapes,
+    leaves,
+    map_tree,
+)
 from seewhy.frameworks.tokens import TokenFacts, token_facts
 from seewhy.targets import Objective
 from seewhy.types import (
@@ -64,6 +76,7 @@ class Framework(ABC):
     name: str
     xp: Namespace
     batch_size: int | None = None
+    prompt_classes: PromptClasses | None = None
     """The one number of images that the model takes at once; None where it takes any."""
     compiles_batch_size: bool = False
     """Whether what is compiled for one number of images has to be compiled again for another."""
@@ -230,16 +243,27 @@ class Framework(ABC):
         return None
 
     @abstractmethod
-    def moves_image(self, inputs: InputBatch, layer: LayerChoice) -> bool:
-        """Whether the model may crop, pad, resize or mirror its input before the convolutions that precede a layer.
+    def origins(self, inputs: InputBatch) -> Mapping[tuple[str, int], frozenset[int]]:
+        """Return which inputs each call is computed from, by path and execution: their positions among `leaves`.
+
+        A call of which that is not known is left out. Kept for inputs of this shape.
 
         Args:
-            inputs: One batch of images, checked by `check_inputs`.
-            layer: The layer, and which of its calls.
+            inputs: Several, checked by `check_inputs`.
         """
 
     @abstractmethod
-    def stem_values(self, inputs: InputBatch, layer: LayerChoice) -> list[StemValues]:
+    def moves_image(self, inputs: InputBatch, layer: LayerChoice, leaf: int = 0) -> bool:
+        """Whether the model may crop, pad, resize or mirror its input before the convolutions that precede a layer.
+
+        Args:
+            inputs: A batch of images, checked by `check_inputs`.
+            layer: The layer, and which of its calls.
+            leaf: Which of several inputs, by its position among `leaves`.
+        """
+
+    @abstractmethod
+    def stem_values(self, inputs: InputBatch, layer: LayerChoice, leaf: int = 0) -> list[StemValues]:
         """Return what the first convolutions that precede a layer receive; the arguments are those of `moves_image`.
 
         This runs the model up to there. If no convolution precedes the layer, the result is the layer's own output.
@@ -282,11 +306,54 @@ class Framework(ABC):
         """
         return None
 
-    def image_size(self, inputs: InputBatch) -> tuple[int, int]:
-        """Return (h, w) of a batch of images, in pixels."""
-        shape = only_leaf(inputs).shape
-        height, width = shape[2:] if self.channels_first else shape[1:3]
+    def text_tower(self) -> TextTower | None:
+        """Return what runs the text tower of a model with an image and a text tower; None for any other model.
+
+        Such a model gives for images alone their embeddings, of length 1; or, where the attribute `prompt_classes` is
+        set, the logits of those.
+        """
+        return None
+
+    def image_size(self, inputs: InputBatch, leaf: int = 0) -> tuple[int, int]:
+        """Return (h, w) of a batch of images, in pixels; of several inputs, that of the one at position `leaf`."""
+        shape = leaves(inputs)[leaf].shape
+        height, width = shape[2:] if self.has_channels_first(inputs, leaf) else shape[1:3]
         return height, width
+
+    def has_channels_first(self, inputs: InputBatch, leaf: int) -> bool:
+        """Whether the input at position `leaf` is an image with channels first, (N, 3, h, w)."""
+        arrays = leaves(inputs)
+        if len(arrays) == 1:
+            return self.channels_first
+        return self.is_channels_first(self.input_names(inputs)[leaf], arrays[leaf].shape)
+
+    def is_channels_first(self, name: str, shape: tuple[int | None, ...]) -> bool:
+        """Whether one of several inputs is an image with channels first, by its name and its shape (N, ...)."""
+        return self.channels_first
+
+    def arranged(self, sample: Any) -> Any:
+        """Return values that are given by name or in order in the structure that the model takes.
+
+        Args:
+            sample: Lists and dicts of values.
+
+        Raises:
+            InputError: A name is unknown, a value is missing, or there are too many.
+        """
+        return arranged(sample, self.input_shape(), self.declared_inputs())
+
+    def declared_inputs(self) -> tuple[str, ...]:
+        """Return the names of the inputs that the model declares, in the order of `leaves`; empty where it does not."""
+        return ()
+
+    def input_count(self) -> int:
+        """Return how many inputs the model has to be given, as far as it declares that; else 1."""
+        shape = self.input_shape()
+        return 1 if shape is None else len(leaf_shapes(shape))
+
+    def input_names(self, inputs: InputBatch) -> tuple[str, ...]:
+        """Return a name for each input, in the order of `leaves`; "input" for the only one."""
+        return leaf_names(inputs, self.declared_inputs())
 
     def apply(self, method: Callable[[CaptureType], Tensor], capture: CaptureType) -> Tensor:
         """Compute heatmaps (N, T, *space) from a capture, in the types of its tensors."""
@@ -319,6 +386,10 @@ class Framework(ABC):
 
     def declared_size(self) -> tuple[int, int] | None:
         """Return (h, w) of the images, in pixels, where the model says so beside its input's shape; None otherwise."""
+        return None
+
+    def declared_input(self) -> DeclaredInput | None:
+        """Return how images become the model's input, where the model says so itself; None otherwise."""
         return None
 
     def declared_labels(self) -> Mapping[Any, Any] | None:

@@ -65,6 +65,26 @@ def links(operations: Sequence[Operation], results: Sequence[Hashable], reads: S
     return tuple(bool(each >> step & 1) for step, each in enumerate(found[1:]))
 
 
+def origins(operations: Sequence[Operation], sources: Sequence[Hashable]) -> dict[Hashable, frozenset[int]]:
+    """Return for each tensor that depends on any of the sources the positions of those that it is computed from.
+
+    Args:
+        operations: In an order in which they can run.
+        sources: The model's inputs.
+    """
+    found = {source: 1 << position for position, source in enumerate(sources)}
+    for operation in operations:
+        read = 0
+        for tensor in operation.inputs:
+            read |= found.get(tensor, 0)
+        if read:
+            found.update((tensor, read) for tensor in operation.outputs)
+    return {
+        tensor: frozenset(position for position in range(len(sources)) if bits >> position & 1)
+        for tensor, bits in found.items()
+    }
+
+
 def _dependents(operations: Sequence[Operation], sources: Iterable[Hashable]) -> set[Hashable]:
     found = set(sources)
     for operation in operations:

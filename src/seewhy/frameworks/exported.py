@@ -16,10 +16,11 @@ from numpy.typing import NDArray
 from seewhy.errors import LayerError, ModelError, warn
 from seewhy.frameworks.base import CaptureType, Framework, Head
 from seewhy.frameworks.compiled import CompiledCache
+from seewhy.frameworks.declared_input import DeclaredInput
 from seewhy.frameworks.evidence import Evidence
 from seewhy.frameworks.export_settings import ExplainedModel, ExportSettings
 from seewhy.frameworks.kernels import Kernels
-from seewhy.frameworks.layers import INPUT_CALL, LayerCall, LayerChoice, check_tapped
+from seewhy.frameworks.layers import INPUT, INPUT_CALL, LayerCall, LayerChoice, check_tapped
 from seewhy.frameworks.stem import StemValues
 from seewhy.frameworks.structures import InputBatch, InputSpec, leaves, shape_key
 from seewhy.frameworks.tokens import TokenFacts
@@ -133,6 +134,9 @@ class Exported(Framework):
     def declared_size(self) -> tuple[int, int] | None:
         return self._framework.declared_size()
 
+    def declared_input(self) -> DeclaredInput | None:
+        return self._framework.declared_input()
+
     def declared_labels(self) -> Mapping[Any, Any] | None:
         return self._framework.declared_labels()
 
@@ -145,11 +149,29 @@ class Exported(Framework):
     def carrying_calls(self, inputs: InputBatch, objective: Objective) -> frozenset[tuple[str, int]] | None:
         return self._framework.carrying_calls(inputs, objective)
 
-    def moves_image(self, inputs: InputBatch, layer: LayerChoice) -> bool:
-        return self._framework.moves_image(inputs, layer)
+    def origins(self, inputs: InputBatch) -> Mapping[tuple[str, int], frozenset[int]]:
+        return self._framework.origins(inputs)
 
-    def stem_values(self, inputs: InputBatch, layer: LayerChoice) -> list[StemValues]:
-        return self._framework.stem_values(inputs, layer)
+    def is_channels_first(self, name: str, shape: tuple[int | None, ...]) -> bool:
+        return self._framework.is_channels_first(name, shape)
+
+    def arranged(self, sample: Any) -> Any:
+        return self._framework.arranged(sample)
+
+    def declared_inputs(self) -> tuple[str, ...]:
+        return self._framework.declared_inputs()
+
+    def input_names(self, inputs: InputBatch) -> tuple[str, ...]:
+        return self._framework.input_names(inputs)
+
+    def input_count(self) -> int:
+        return self._framework.input_count()
+
+    def moves_image(self, inputs: InputBatch, layer: LayerChoice, leaf: int = 0) -> bool:
+        return self._framework.moves_image(inputs, layer, leaf)
+
+    def stem_values(self, inputs: InputBatch, layer: LayerChoice, leaf: int = 0) -> list[StemValues]:
+        return self._framework.stem_values(inputs, layer, leaf)
 
     def capture_attention(
         self, inputs: InputBatch, objective: Objective, derivatives: Derivatives = "gradients"
@@ -202,12 +224,14 @@ class Exported(Framework):
         return runtime.framework.head(runtime.given(inputs), value, objective)
 
     def _call(self, inputs: InputBatch, layer: LayerChoice) -> LayerCall:
-        return INPUT_CALL if layer.is_input else check_tapped(layer, self.calls(inputs))
+        if layer.is_input:
+            return replace(INPUT_CALL, number=layer.leaf + 1, execution=layer.leaf + 1)
+        return check_tapped(layer, self.calls(inputs))
 
     def _value(self, runtime: Runtime, inputs: InputBatch, call: LayerCall) -> LayerChoice:
         """Return the value of the exported model that a call of a layer returns."""
-        if call is INPUT_CALL:
-            return LayerChoice(call.path)
+        if call.path == INPUT:
+            return LayerChoice(INPUT, call.number)
         value = runtime.values.get((call.path, call.execution))
         if value is None:
             is_shared = sum(other.path == call.path for other in self.calls(inputs)) > 1

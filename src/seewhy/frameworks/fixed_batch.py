@@ -4,7 +4,7 @@ Such a model is run on full batches. A batch of fewer images is filled with copi
 copies are left out of what is returned.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import fields, replace
 from typing import Any, NamedTuple, final
@@ -164,13 +164,31 @@ class FixedBatch(Framework):
     def attention_links(self, inputs: InputBatch) -> tuple[bool, ...]:
         return self._framework.attention_links(self._filled(inputs, 0, self._size))
 
-    def moves_image(self, inputs: InputBatch, layer: LayerChoice) -> bool:
-        return self._framework.moves_image(self._filled(inputs, 0, self._size), layer)
+    def origins(self, inputs: InputBatch) -> Mapping[tuple[str, int], frozenset[int]]:
+        return self._framework.origins(self._filled(inputs, 0, self._size))
 
-    def stem_values(self, inputs: InputBatch, layer: LayerChoice) -> list[StemValues]:
+    def is_channels_first(self, name: str, shape: tuple[int | None, ...]) -> bool:
+        return self._framework.is_channels_first(name, shape)
+
+    def arranged(self, sample: Any) -> Any:
+        return self._framework.arranged(sample)
+
+    def declared_inputs(self) -> tuple[str, ...]:
+        return self._framework.declared_inputs()
+
+    def input_names(self, inputs: InputBatch) -> tuple[str, ...]:
+        return self._framework.input_names(inputs)
+
+    def input_count(self) -> int:
+        return self._framework.input_count()
+
+    def moves_image(self, inputs: InputBatch, layer: LayerChoice, leaf: int = 0) -> bool:
+        return self._framework.moves_image(self._filled(inputs, 0, self._size), layer, leaf)
+
+    def stem_values(self, inputs: InputBatch, layer: LayerChoice, leaf: int = 0) -> list[StemValues]:
         count = image_count(inputs)
         batches = [
-            self._framework.stem_values(self._filled(inputs, start, start + self._size), layer)
+            self._framework.stem_values(self._filled(inputs, start, start + self._size), layer, leaf)
             for start in range(0, count, self._size)
         ]
         return [

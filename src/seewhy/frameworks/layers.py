@@ -29,8 +29,12 @@ class LayerCall(ShortRepr):
         execution: Its number in the order in which they run.
         given: What the call was given: the layers whose outputs, and the names of the model's inputs that, were its
             arguments. Arguments that were computed otherwise are not listed.
+        inputs: The names of the model's inputs that its output is computed from. Empty for a model with one input, and
+            where that is not known.
         channels_first: The layer's own layout is (N, K, *space).
         images_second: The layer's own layout is (L, N, K), with the images along its second axis.
+        frames: How many rows of the layer's own layout are one image, as where a model folds the frames of a video into
+            the batch, (N * frames, ...). They are the first spatial axis of `shape`.
         is_split: The layer only splits channels among attention heads: (tokens, heads, K), whose axes are not those of
             an image.
         is_auxiliary: A Keras operation that only moves, casts or scales what a layer computed, or whose axes may not be
@@ -46,8 +50,10 @@ class LayerCall(ShortRepr):
     number: int
     execution: int
     given: tuple[str, ...] = ()
+    inputs: tuple[str, ...] = ()
     channels_first: bool = False
     images_second: bool = False
+    frames: int = 1
     is_split: bool = False
     is_auxiliary: bool = False
     obstacle: str = ""
@@ -82,8 +88,9 @@ class LayerChoice(ShortRepr):
     """The layer to tap.
 
     Attributes:
-        path: A path from `Framework.layer_paths`, or "auto".
-        number: The number of the call, counted from 1; None for the last call.
+        path: A path from `Framework.layer_paths`, or "auto"; `INPUT` for one of the model's inputs.
+        number: The number of the call, counted from 1; None for the last call. Of an input, its number among the arrays
+            of the batch, counted from 1; None for the only one.
     """
 
     path: str
@@ -107,8 +114,13 @@ class LayerChoice(ShortRepr):
         return call.path == self.path and call.has_space and has_number
 
     def named(self, call: LayerCall) -> str:
-        """Return the name of the tapped call, with its number where the caller gave one."""
-        return call.path if self.is_auto else str(self)
+        """Return the name of the tapped call, with its number where the caller gave one; empty for an input."""
+        return call.path if self.is_auto or self.is_input else str(self)
+
+    @property
+    def leaf(self) -> int:
+        """The position of the input that is tapped, among the arrays of the batch."""
+        return (self.number or 1) - 1
 
     def __str__(self) -> str:
         return self.path if self.number is None else f"{self.path}#{self.number}"

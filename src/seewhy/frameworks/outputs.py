@@ -42,7 +42,7 @@ class Outputs:
             probabilities = xp.sigmoid(logits)
         elif activation == "softmax":
             probabilities = _softmax(logits, xp)
-        elif logits.shape[1] == 1:
+        elif logits.shape[1] == 1 or activation == "embedding":
             probabilities = None
         else:
             probabilities = _softmax(logits, xp) if activation == "logits" else _probabilities(logits, xp)
@@ -62,6 +62,11 @@ class Outputs:
         """Return the logits or probabilities, as the objective scores."""
         if score == "logit" or self.logits is None:
             return self.logits
+        if self.activation == "embedding":
+            raise OptionError(
+                "score='probability' needs classes, and a prompt alone is compared with no other. Make the prompts "
+                "classes, classifier.with_prompts([...]), and explain those; or use 'logit'."
+            )
         if self.probabilities is None:
             raise OptionError("score='probability' needs class scores, which the model's outputs are not; use 'logit'.")
         return self.probabilities

@@ -1,5 +1,6 @@
 """Inputs and outputs of models that consist of several arrays."""
 
+import itertools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -42,6 +43,35 @@ def map_tree(function: Callable[[Any], Any], structure: Any) -> Any:
     if isinstance(structure, (list, tuple)):
         return [map_tree(function, value) for value in structure]
     return function(structure)
+
+
+def map_leaf(function: Callable[[Any], Any], structure: Any, leaf: int) -> Any:
+    """Apply a function to one array of a structure, by its position among `leaves`."""
+    numbers = itertools.count()
+    return map_tree(lambda array: function(array) if next(numbers) == leaf else array, structure)
+
+
+def leaf_names(structure: Any, declared: Sequence[str] = ()) -> tuple[str, ...]:
+    """Return a name for each array of a structure, in the order of `leaves`.
+
+    These are the keys of a dict; of a list the names that the model declares, if there are as many, or else numbers;
+    and "input" for the only array.
+    """
+    count = len(leaves(structure))
+    if count == 1:
+        return ("input",)
+    if isinstance(structure, list) and len(structure) == 1:
+        return leaf_names(structure[0], declared)
+    if isinstance(structure, Mapping) and len(structure) == count:
+        return tuple(map(str, structure))
+    return tuple(declared) if len(declared) == count else tuple(f"input {number}" for number in range(1, count + 1))
+
+
+def leaf_shapes(expected: Any) -> list[tuple[int | None, ...]]:
+    """Return the shapes, which are tuples, in a structure of shapes."""
+    shapes: list[tuple[int | None, ...]] = []
+    _map_shapes(shapes.append, expected)
+    return shapes
 
 
 def map_arrays(function: Callable[[Any], Any], inputs: Any) -> Any:
@@ -168,7 +198,7 @@ def check_arrays(inputs: Any, expected: Any) -> InputBatch:
     """
     if expected is None:
         values: InputBatch = map_arrays(lambda array: _check_array(array, None), inputs)
-    elif len(shapes := _shapes(expected)) == 1:
+    elif len(shapes := leaf_shapes(expected)) == 1:
         check_input_count(inputs, 1)
         array = _check_array(_only_array(inputs, expected, len(shapes[0])), shapes[0])
         values = _map_shapes(lambda _: array, expected)
@@ -317,13 +347,6 @@ def _check_names(inputs: Mapping[Any, Any], expected: dict[str, Any]) -> None:
     for name in inputs:
         if name not in expected:
             raise InputError(f"The model has no input {name!r}; its inputs are {', '.join(map(repr, expected))}.")
-
-
-def _shapes(expected: Any) -> list[tuple[int | None, ...]]:
-    """Return the shapes in a structure of shapes."""
-    shapes: list[tuple[int | None, ...]] = []
-    _map_shapes(shapes.append, expected)
-    return shapes
 
 
 def _map_shapes(function: Callable[[Any], Any], expected: Any) -> Any:

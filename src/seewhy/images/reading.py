@@ -4,7 +4,7 @@ import functools
 import io
 import os
 import struct
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, final
@@ -196,6 +196,11 @@ def _formats() -> tuple[str, ...]:
 
 
 def _read_array(source: Any) -> ImageArray:
+    if isinstance(source, Mapping):
+        raise ImageError(
+            f"A {type(source).__name__} is not an image; given {', '.join(map(repr, source))}. Samples of several "
+            "images are explained by Explainer.explain, of a model with several inputs, and by nothing else."
+        )
     try:
         array = np.asarray(source)
     except (TypeError, ValueError, RuntimeError) as error:  # a tensor on a GPU, or one that requires gradients

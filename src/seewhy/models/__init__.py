@@ -5,6 +5,7 @@ from seewhy.models.classifier import Classifier, Prediction
 from seewhy.models.model_file import load_onnx
 from seewhy.models.preprocessing import Inputs, Preprocessing
 from seewhy.models.registry import MODELS, SOURCES, NamedModel, Source, load
+from seewhy.models.samples import SampleInputs
 
 __all__ = [
     "MODELS",
@@ -15,6 +16,7 @@ __all__ = [
     "NamedModel",
     "Prediction",
     "Preprocessing",
+    "SampleInputs",
     "Source",
     "load",
     "load_onnx",

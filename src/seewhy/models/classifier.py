@@ -3,13 +3,13 @@
 import dataclasses
 import os
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, overload
 
 import numpy as np
 
-from seewhy.errors import ModelError, OptionError, TargetError, short_repr
+from seewhy.errors import InputError, ModelError, OptionError, TargetError, short_repr
 from seewhy.frameworks import Framework, exported, framework_for
 from seewhy.frameworks.fingerprint import fingerprint
 from seewhy.frameworks.structures import only_leaf
@@ -17,11 +17,29 @@ from seewhy.images.reading import ImageLike, read
 from seewhy.images.writing import write_atomically
 from seewhy.models import keras_file, sidecar
 from seewhy.models.class_names import ClassNames, named_classes
+from seewhy.models.declared_preprocessing import declared_preprocessing
+from seewhy.models.given_preprocessing import as_preprocessing, tokenizer_of
 from seewhy.models.preprocessing import Inputs, Preprocessing
+from seewhy.models.samples import (
+    Sample,
+    SampleInputs,
+    image_sizes,
+    is_sample,
+    needs_samples,
+    preprocess_samples,
+    setting_by_input,
+)
 from seewhy.models.sidecar import PreprocessingConfig, Sidecar
+from seewhy.models.text_encoder import Prompts, PromptsSpec, TextEncoder, no_classes, text_encoder
 from seewhy.recordings.recording import check_rate
-from seewhy.representation import ShortTuple, call_repr, counted, description, shortened
+from seewhy.representation import ShortTuple, call_repr, counted, description, listed, shortened
+from seewhy.targets import Target, TargetSpec, resolve
+from seewhy.targets.classes import Class
+from seewhy.targets.prompt import no_text_tower
 from seewhy.types import Backend, FloatArray, Precision
+
+AnyPreprocessing = Preprocessing | Callable[[FloatArray], Any]
+"""How pixels become the input of a model, as `Classifier` takes it."""
 
 
 class Prediction(NamedTuple):
@@ -39,25 +57,34 @@ class Classifier:
     """A model, its preprocessing, and its class names.
 
     Args:
-        model: A `keras.Model` or a `torch.nn.Module`. It is never changed.
+        model: A `keras.Model` or a `torch.nn.Module`; or an `ultralytics.YOLO`. It is never changed.
         preprocess: A `Preprocessing`; a function from float32 (N, h, w, 3) in 0..255 to the model's input, such as
-            `preprocess_input` of `keras.applications.vgg16`; or None for a model that takes values in 0..255. In the
-            last two cases, images are resized to `input_size` without keeping their aspect ratio. For a model that
-            takes channels first, the function may return either layout, (N, C, h, w) or (N, h, w, C).
+            `preprocess_input` of `keras.applications.vgg16`; or None for a model that takes values in 0..255, or that
+            says itself what it takes, as those of Ultralytics do. With a function or None, images are resized to
+            `input_size` without keeping their aspect ratio, unless the model says otherwise. For a model that takes
+            channels first, the function may return either layout, (N, C, h, w) or (N, h, w, C).
+            Or the processor of a Hugging Face model, or the transform of torchvision that open_clip returns with a
+            model.
         class_names: Names in the order of the outputs, or a `ClassNames`; None for those that the model holds, such as
             `config.id2label` of Hugging Face models, or if they are unknown.
+            For a model with several inputs also a dict of these, by the name of the input.
         input_size: (h, w) in pixels; for a model of volumes (d, h, w), of signals (l,), and of videos (t, h, w), or
-            (h, w) where it takes any number of frames. None reads it from the model.
+            (h, w) where it takes any number of frames. None reads it from the model. For a model with several inputs
+            also a dict of sizes, by the name of the input.
         name: The model's name in messages and figures.
         layer: The layer that `layer="auto"` selects: a path, or a name that only one layer has. None leaves the
             choice to `Explainer`.
         backend: What runs the model where an `Explainer` names nothing: "onnx" or "openvino"; None for its framework.
+        tokenizer: Makes tokens of prompts, for a model with an image and a text tower: a tokenizer or a processor of
+            Hugging Face, what `open_clip.get_tokenizer` returns, or a function from a list of texts to tokens (P, L).
+            None takes that of the processor in `preprocess`, or the one beside a model of Hugging Face.
         sample_rate: The number of samples in a second of the signals that the model takes; None where it is unknown.
 
     Raises:
         ModelError: `model` is of an unsupported type.
         RecordingError: `sample_rate` is not a number above 0.
-        OptionError: `preprocess` is neither a `Preprocessing` nor a function.
+        OptionError: `preprocess` is neither a `Preprocessing` nor a function; or there is a tokenizer, and the model
+            has no text tower.
         LayerError: There is no such layer, or more than one of that name.
     """
 
@@ -65,29 +92,41 @@ class Classifier:
         self,
         model: Any,
         *,
-        preprocess: Preprocessing | Callable[[FloatArray], Any] | None = None,
+        preprocess: AnyPreprocessing | Mapping[str, AnyPreprocessing] | None = None,
         class_names: Sequence[str] | None = None,
-        input_size: tuple[int, ...] | None = None,
+        input_size: tuple[int, ...] | Mapping[str, tuple[int, int]] | None = None,
         name: str | None = None,
         layer: str | None = None,
         backend: Backend | None = None,
+        tokenizer: Any = None,
         sample_rate: float | None = None,
     ) -> None:
-        if preprocess is not None and not callable(preprocess):
-            raise OptionError(
-                f"preprocess is {short_repr(preprocess)}; expected a seewhy.Preprocessing, or a function such as "
-                "keras.applications.vgg16.preprocess_input."
-            )
         self.model = model
         self.backend = backend
         self.framework: Framework = framework_for(model)
+        self.preprocess_by_input: dict[str, AnyPreprocessing] = setting_by_input(
+            "preprocess", preprocess, self.framework
+        )
+        sizes: Any = input_size
+        self.size_by_input: dict[str, tuple[int, int]] = setting_by_input("input_size", sizes, self.framework)
+        preprocess = None if isinstance(preprocess, Mapping) else preprocess
+        input_size = None if isinstance(input_size, Mapping) else input_size
+        for each in (preprocess, *self.preprocess_by_input.values()):
+            _check_preprocess(each)
+        self.preprocess_by_input = {key: as_preprocessing(each) for key, each in self.preprocess_by_input.items()}
+        tokenizer = tokenizer_of(preprocess) if tokenizer is None else tokenizer
+        given: Preprocessing | Callable[[FloatArray], Any] | None = as_preprocessing(preprocess)
         self._frameworks: dict[Precision, Framework] = {"float32": self.framework}
         self._exported: dict[tuple[Backend, Precision], Framework] = {}
         self.name = name or getattr(model, "name", type(model).__name__)
+        self._encoder = text_encoder(self.framework.text_tower(), tokenizer, str(self.name))
+        self.prompts: Prompts | None = None
         self.class_names = _class_names(class_names, self.framework)
         self._were_names_given = class_names is not None
-        self.preprocessing = preprocess if isinstance(preprocess, Preprocessing) else None
-        self._finish = None if isinstance(preprocess, Preprocessing) else preprocess
+        if given is None:
+            given = declared_preprocessing(self.framework.declared_input(), input_size)
+        self.preprocessing = given if isinstance(given, Preprocessing) else None
+        self._finish = None if isinstance(given, Preprocessing) else given
         self._input_size = input_size
         self.sample_rate = check_rate("sample_rate", sample_rate)
         self.layer = layer
@@ -103,7 +142,12 @@ class Classifier:
     @property
     def has_preprocessing(self) -> bool:
         """Whether preprocessing was given; otherwise the model takes values in 0..255."""
-        return self.preprocessing is not None or self._finish is not None
+        return self.preprocessing is not None or self._finish is not None or bool(self.preprocess_by_input)
+
+    @property
+    def input_sizes(self) -> dict[str, tuple[int, int]]:
+        """(h, w) of each input that takes images, in pixels, by name, of a model with several inputs."""
+        return image_sizes(self)
 
     @property
     def finish(self) -> Callable[[FloatArray], Any] | None:
@@ -121,7 +165,10 @@ class Classifier:
 
         Raises:
             ModelError: `input_size` was not given, and the model accepts any size.
+            InputError: The model has several inputs; `input_sizes` has the size of each.
         """
+        if self._encoder is None and self.framework.input_count() > 1:
+            raise needs_samples(self.name, self.framework)
         if self.preprocessing is not None:
             return self.preprocessing.size
         if self._input_size is not None:
@@ -173,32 +220,104 @@ class Classifier:
             OptionError: The model cannot run in bfloat16, or on that backend, here.
             MissingExtraError: The backend is not installed.
         """
+        if backend is not None and self._encoder is not None:
+            raise OptionError(
+                f"backend={backend!r} cannot run the model {self.name!r}, which has an image and a text tower. Leave "
+                "out backend: it runs in PyTorch."
+            )
         if backend is not None:
             if (backend, precision) not in self._exported:
                 self._exported[backend, precision] = exported(self.framework, backend, precision)
             return self._exported[backend, precision]
         if precision not in self._frameworks:
             self._frameworks[precision] = framework_for(self.model, precision)
+            self._renew_prompts()
         return self._frameworks[precision]
 
-    def preprocess(self, images: Sequence[ImageLike]) -> Inputs:
+    def with_prompts(self, prompts: PromptsSpec) -> "Classifier":
+        """Return a classifier whose classes are prompts, of a model with an image and a text tower such as CLIP.
+
+        The logit of a class is the model's own for the image and the text; its probability the softmax over all
+        prompts, or, of a model that was trained with a sigmoid as SigLIP was, the sigmoid of the logit.
+
+        Args:
+            prompts: Texts, such as `["a photo of a dog", "a photo of a cat"]`, which are the names of the classes; or a
+                text for each name, `{"dog": "a photo of a dog"}`, or several, whose embeddings are averaged.
+
+        Raises:
+            TargetError: The model has no text tower; or a prompt is not a text, is empty, or has more tokens than the
+                model reads.
+            OptionError: There are no prompts, two are the same, or the tokenizer is missing.
+        """
+        parsed = Prompts.parse(prompts)
+        if self._encoder is None:
+            raise no_text_tower(parsed.texts[0][0])
+        return self._with_prompts(parsed)
+
+    def with_text_inputs(self, inputs: Any) -> "tuple[Classifier, Any] | None":
+        """Return a classifier whose classes are the texts among a model's inputs, and the images; else None.
+
+        Args:
+            inputs: The model's own inputs, such as a dict with `pixel_values` and `input_ids`.
+
+        Raises:
+            InputError: Prompts are the classes already.
+        """
+        split = None if self._encoder is None else self._encoder.split(inputs)
+        if split is None:
+            return None
+        if self.prompts is not None:
+            raise InputError("The classes of the classifier are prompts; texts were given too. Give the images alone.")
+        images, tokens = split
+        count = len(next(iter(tokens.values())))
+        return self._with_prompts(Prompts(tuple(f"text {number}" for number in range(count)), (), tokens)), images
+
+    def resolve(self, targets: TargetSpec, output: int | str | None = None) -> Target:
+        """Return whatever a caller gave as targets, with every class as an index and every prompt as its embedding.
+
+        Args:
+            targets: As for `Explainer.explain`.
+            output: The output of the model that is explained, where one is named.
+
+        Raises:
+            TargetError: They are no targets, or not for this model.
+        """
+        target = resolve(targets, self.find_class).with_prompts(self._prompt_target)
+        if self._encoder is not None and self.prompts is None and output is None and target.reads_classes:
+            raise TargetError(no_classes(str(self.name)))
+        self._renew_prompts()
+        return target
+
+    @overload
+    def preprocess(self, images: Sequence[ImageLike]) -> Inputs: ...
+
+    @overload
+    def preprocess(self, images: Sequence[Sample]) -> SampleInputs: ...
+
+    def preprocess(self, images: Sequence[ImageLike] | Sequence[Sample]) -> Inputs | SampleInputs:
         """Turn images into the model's input, and record which part of each image it shows.
 
         Args:
-            images: Paths, PIL images or uint8 arrays (H, W, 3), of any sizes.
+            images: Paths, PIL images or uint8 arrays (H, W, 3), of any sizes. For a model with several inputs samples:
+                dicts of images and other values by the names of the inputs, or lists of them in order.
 
         Returns:
             `Inputs`: float32 (N, h, w, 3), or (N, 3, h, w) if the model takes channels first; and a placement for
-            each image.
+            each image. For samples `SampleInputs`, with an array for each input.
 
         Raises:
             ImageError: An image cannot be read.
+            InputError: A sample does not have a value for each input, or a value does not fit its input.
             ModelError: The input size is unknown.
         """
+        if any(map(is_sample, images)):
+            return preprocess_samples(self, images)  # type: ignore[arg-type]
+        if self._encoder is None and self.framework.input_count() > 1:
+            raise needs_samples(self.name, self.framework)
         preprocessing = preprocessing_of(self)
         if self.framework.channels_first:
             preprocessing = dataclasses.replace(preprocessing, channels_first=True)
-        return preprocessing([read(image) for image in images])
+        return preprocessing([read(image) for image in images])  # type: ignore[arg-type]
 
     def predict(self, images: Sequence[ImageLike]) -> list[tuple[Prediction, ...]]:
         """Classify images.
@@ -213,7 +332,11 @@ class Classifier:
         Raises:
             ModelError: The model's outputs are not class scores.
         """
-        inputs = self.framework.check_inputs(self.preprocess(images))
+        if self._encoder is not None and self.prompts is None:
+            raise ModelError(f"Cannot predict: {no_classes(str(self.name))}")
+        self._renew_prompts()
+        given: Inputs | SampleInputs = self.preprocess(images)
+        inputs = given.values if isinstance(given, SampleInputs) else self.framework.check_inputs(given)
         probabilities = self.framework.predict(inputs)
         if probabilities is None:
             raise ModelError(
@@ -230,7 +353,10 @@ class Classifier:
         names = None if self.class_names is None else list(self.class_names)
         finish = getattr(self._finish, "__qualname__", type(self._finish).__qualname__)
         preprocessing = None if self.preprocessing is None else vars(self.preprocessing)
-        return fingerprint([self.framework.fingerprint(), self._input_size, finish, preprocessing, names], ())
+        prompts = [] if self.prompts is None else [[list(texts) for texts in self.prompts.texts]]
+        facts = [self.framework.fingerprint(), self._input_size, finish, preprocessing, names, *prompts]
+        own = [self.preprocess_by_input, self.size_by_input]
+        return fingerprint([*facts, own] if any(own) else facts, ())
 
     def may_need_preprocessing(self, inputs: Any) -> bool:
         """Whether these checked inputs are pixels in 0..255, and no preprocessing was given."""
@@ -287,6 +413,8 @@ class Classifier:
             return self.class_names.find(query)
         if isinstance(query, str) and (numbered := re.fullmatch(r"(?:class )?(\d+)", query.strip())):
             return int(numbered[1])
+        if isinstance(query, str) and self._encoder is not None:
+            raise TargetError(f"{short_repr(query)} is no class. {no_classes(str(self.name))}")
         if isinstance(query, str):
             raise TargetError(
                 f"The class {query!r} was given by name, and the model's class names are not known. Give its index, "
@@ -297,7 +425,7 @@ class Classifier:
     def replace(
         self,
         *,
-        preprocess: Preprocessing | Callable[[FloatArray], Any] | None = None,
+        preprocess: AnyPreprocessing | Mapping[str, AnyPreprocessing] | None = None,
         class_names: Sequence[str] | None = None,
         input_size: tuple[int, ...] | None = None,
     ) -> "Classifier":
@@ -308,7 +436,7 @@ class Classifier:
             class_names: As for `Classifier`; None keeps those of this classifier.
             input_size: (h, w) in pixels; None keeps that of this classifier.
         """
-        kept = self.preprocessing or self._finish
+        kept = self.preprocess_by_input or self.preprocessing or self._finish
         chosen = kept if preprocess is None else preprocess
         if input_size is not None and isinstance(chosen, Preprocessing):
             if len(input_size) != 2:
@@ -319,15 +447,55 @@ class Classifier:
             chosen = chosen.with_size((input_size[0], input_size[1]))
         kept_names = self.class_names if self._were_names_given else None  # which reads the model's own again
         kept_size = self._input_size if self.preprocessing is None else self.preprocessing.size
-        return Classifier(
+        replaced = Classifier(
             self.model,
             preprocess=chosen,
             class_names=kept_names if class_names is None else class_names,
-            input_size=input_size or kept_size,
+            input_size=input_size or self.size_by_input or kept_size,
             name=self.name,
             layer=self.layer,
             sample_rate=self.sample_rate,
         )
+        replaced._take_prompts(self._encoder, self.prompts)
+        return replaced
+
+    def _with_prompts(self, prompts: Prompts) -> "Classifier":
+        """Return the classifier with prompts as its classes."""
+        made = Classifier(
+            self.model,
+            preprocess=self.preprocessing or self._finish,
+            class_names=prompts.names,
+            input_size=self._input_size,
+            name=self.name,
+            layer=self.layer,
+            sample_rate=self.sample_rate,
+        )
+        made._take_prompts(self._encoder, prompts)
+        return made
+
+    def _take_prompts(self, encoder: TextEncoder | None, prompts: Prompts | None) -> None:
+        """Share the embeddings that an encoder holds, and take prompts as the classes."""
+        self._encoder, self.prompts = encoder, prompts
+        self._renew_prompts()
+
+    def _renew_prompts(self) -> None:
+        """Let the model compute the logits of the prompts that are its classes, with the weights that it has now."""
+        if self._encoder is not None and self.prompts is not None:
+            for framework in self._frameworks.values():
+                framework.prompt_classes = self._encoder.classes(self.prompts)
+
+    def _prompt_target(self, text: str) -> Target:
+        if self._encoder is None:
+            raise no_text_tower(text)
+        if self.prompts is None:
+            return self._encoder.target(text)
+        index = self.prompts.find(text)
+        if index is None:
+            raise TargetError(
+                f"The prompt {short_repr(text)} is not among the classes of {self.name!r}, which are prompts: "
+                f"{listed(self.prompts.names)}. Give one of those, or explain a classifier without with_prompts."
+            )
+        return Class((index,))
 
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Write the model and its sidecar, which holds preprocessing and class names: `model.keras` and `model.json`.
@@ -375,13 +543,26 @@ def sidecar_of(classifier: Classifier) -> Sidecar:
         ModelError: The preprocessing is a Python function that is not part of `keras.applications`.
     """
     preprocessing, finish = classifier.preprocessing, classifier._finish
+    if classifier.preprocess_by_input or classifier.size_by_input:
+        raise ModelError(
+            f"Cannot save the classifier {classifier.name!r}: a sidecar has one preprocessing, and this classifier has "
+            "one for each input. Save the model alone, model.save(path), and give the preprocessing when it is loaded."
+        )
     if preprocessing is None:
         config = None if finish is None else PreprocessingConfig(sidecar.application_name(finish))
         return Sidecar(classifier.class_names, classifier._input_size, config, classifier.layer, classifier.sample_rate)
-    names = ("crop", "resize", "resample", "mean", "std", "channels_first", "grey")
+    names = ("crop", "resize", "letterbox", "resample", "mean", "std", "channels_first", "grey")
     values = {name: getattr(preprocessing, name) for name in names}
     config = PreprocessingConfig(sidecar.application_name(preprocessing.finish), **values)
     return Sidecar(classifier.class_names, preprocessing.size, config, classifier.layer, classifier.sample_rate)
+
+
+def _check_preprocess(preprocess: Any) -> None:
+    if preprocess is not None and not callable(preprocess):
+        raise OptionError(
+            f"preprocess is {short_repr(preprocess)}; expected a seewhy.Preprocessing, or a function such as "
+            "keras.applications.vgg16.preprocess_input."
+        )
 
 
 def _are_pixels(inputs: Any) -> bool:

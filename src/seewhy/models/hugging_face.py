@@ -1,4 +1,4 @@
-"""Image classifiers and segmentation models of Hugging Face transformers.
+"""Image classifiers, segmentation models, and models that compare images with texts, of Hugging Face transformers.
 
 They are loaded by name from the hub, or from a folder of `save_pretrained`.
 """
@@ -43,8 +43,24 @@ EXPECTED = (
 SEGMENTATION = "ForSemanticSegmentation"
 """How the name of an architecture ends that scores each pixel."""
 
+TWO_TOWERS = {
+    "CLIPModel": "clip",
+    "MetaClip2Model": "metaclip_2",
+    "SiglipModel": "siglip",
+    "ChineseCLIPModel": "chinese_clip",
+    "AltCLIPModel": "altclip",
+    "AlignModel": "align",
+    "CLIPSegModel": "clipseg",
+    "GroupViTModel": "groupvit",
+}
+"""The architectures with an image and a text tower, whose classes are prompts, and their types."""
+
 DETECTION = "ForObjectDetection"
 """How the name of an architecture ends that finds objects. Any other is loaded as an image classifier."""
+
+
+UNIVERSAL = ("ForUniversalSegmentation", "ForInstanceSegmentation", "ForSegmentation")
+"""How the names of architectures end that predict masks."""
 
 
 def is_source(source: str) -> bool:
@@ -147,12 +163,21 @@ def _config(transformers: Any, folder: HuggingFaceFolder, title: str, *, trust: 
     """Return the config object of a model that classifies images, or their pixels."""
     kind = folder.config.get("model_type")
     names = transformers.models.auto.modeling_auto
-    if _is_segmentation(folder):
+    if _is_two_towers(folder):
+        known = {TWO_TOWERS[str(_architecture(folder))]}
+    elif _is_segmentation(folder):
         known = {*names.MODEL_FOR_SEMANTIC_SEGMENTATION_MAPPING_NAMES}
     elif _is_detector(folder):
         known = {*names.MODEL_FOR_OBJECT_DETECTION_MAPPING_NAMES}
     else:
         known = {*names.MODEL_FOR_IMAGE_CLASSIFICATION_MAPPING_NAMES} - WRAPPERS
+    if not trust and (_architecture(folder) or "").endswith(UNIVERSAL):
+        raise ModelError(
+            f"{title} is a {_architecture(folder)}, which predicts masks, each with class logits, and no score for "
+            "each class at each pixel. Take a model for semantic segmentation, such as SegFormer; or load the model "
+            "yourself, and wrap it in a torch.nn.Module that returns, for each class and pixel, the sum over all masks "
+            "of the mask's sigmoid times the softmax of its class logits."
+        )
     if not trust and (not isinstance(kind, str) or kind not in known):
         made = f" It was saved as {short_repr(_architecture(folder))}." if _architecture(folder) else ""
         raise ModelError(
@@ -172,7 +197,9 @@ def _build(
     """Return the model in evaluation mode; random weights come from a fixed seed, and torch's generator is restored."""
     import torch
 
-    if _is_segmentation(folder):
+    if _is_two_towers(folder):
+        auto = transformers.AutoModel
+    elif _is_segmentation(folder):
         auto = transformers.AutoModelForSemanticSegmentation
     elif _is_detector(folder):
         auto = transformers.AutoModelForObjectDetection
@@ -239,6 +266,10 @@ def _check_report(report: Mapping[str, Any], folder: HuggingFaceFolder, title: s
 
 def _is_segmentation(folder: HuggingFaceFolder) -> bool:
     return (_architecture(folder) or "").endswith(SEGMENTATION)
+
+
+def _is_two_towers(folder: HuggingFaceFolder) -> bool:
+    return _architecture(folder) in TWO_TOWERS
 
 
 def _is_detector(folder: HuggingFaceFolder) -> bool:

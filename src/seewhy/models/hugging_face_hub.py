@@ -27,6 +27,12 @@ from seewhy.models.json_object import read_json_object
 from seewhy.timing import Phase
 
 NAME = re.compile(r"\w(?:[\w.-]*\w)?(?:/\w(?:[\w.-]*\w)?)?(?:@\w[\w./-]{0,95})?", re.ASCII)
+TOKENIZER_FILES = (
+    *("tokenizer_config.json", "tokenizer.json", "special_tokens_map.json", "vocab.json", "merges.txt", "vocab.txt"),
+    *("spiece.model", "sentencepiece.bpe.model", "tokenizer.model"),
+)
+"""What the tokenizer of a model with a text tower consists of, as far as a model has it."""
+
 MAX_NAME = 96
 """The characters of OWNER, and of NAME."""
 
@@ -135,6 +141,11 @@ def _knows_processor(hub: Any, repository: str, folder: Path) -> bool:
     return None not in known
 
 
+def unreachable() -> str:
+    """Return why nothing can be downloaded; "" if the hub responds within seconds."""
+    return _unreachable(_import_hub())
+
+
 def _unreachable(hub: Any) -> str:
     """Return why nothing can be downloaded; "" if the hub responds within seconds."""
     if hub.constants.is_offline_mode():
@@ -166,6 +177,8 @@ def _download(hub: Any, name: str, repository: str, revision: str | None, *, tru
         raise ModelError(f"hf:{name} has no {CONFIG}, and so is no model of transformers.")
     check_config(f"hf:{name}", read_json_object(config, MAX_JSON), trust=trust)
     _ = fetch(PROCESSOR) or fetch(NESTED_PROCESSOR)
+    for file in TOKENIZER_FILES if "text_config" in read_json_object(config, MAX_JSON) else ():
+        fetch(file)
     if needs_weights and fetch(WEIGHTS) is None:
         index = fetch(INDEX)
         if index is None:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from seewhy.errors import LayerError, ModelError, OptionError, did_you_mean
-from seewhy.models import keras_file, onnx_file, sidecar, torch_weights
+from seewhy.models import keras_file, onnx_file, sidecar, torch_weights, ultralytics_models
 from seewhy.models.classifier import Classifier
 from seewhy.models.onnx_metadata import read_metadata
 from seewhy.models.sidecar import Sidecar
@@ -133,6 +133,11 @@ def find_model(source: str) -> Path:
             )
         return files[0]
     if path.suffix.lower() in torch_weights.SUFFIXES:
+        if ultralytics_models.is_checkpoint(path):
+            raise ModelError(
+                f"{path} is a checkpoint of Ultralytics, a pickle of a whole model, and reading it could run any "
+                f"program that it names. {ultralytics_models.from_checkpoint(str(path))}"
+            )
         raise ModelError(_without_architecture(path))
     if path.suffix.lower() not in MODEL_SUFFIXES:
         raise ModelError(

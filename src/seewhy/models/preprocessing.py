@@ -15,7 +15,7 @@ from seewhy.representation import ShortRepr, counted, description, shape_text
 from seewhy.timing import Phase
 from seewhy.types import FloatArray, ImageArray
 
-Resample = Literal["nearest", "bilinear", "bicubic", "lanczos"]
+Resample = Literal["nearest", "bilinear", "bicubic", "lanczos", "linear"]
 MAX_SIDE = 8192
 MAX_AREA = MAX_SIDE**2 // 4
 """Pixels of a model's input. An image of this size has 200 MB in float32."""
@@ -67,19 +67,23 @@ class Preprocessing(ShortRepr):
         resize: The size (h, w) to which the whole image is resized before the input is cut out of its centre, on whole
             pixels of the resized image; one number is the size of its shorter side. An input that is larger than the
             resized image is black beyond it. None resizes the crop.
-        resample: The filter for resizing; every filter averages when shrinking.
+        resample: The filter for resizing. All filters average when shrinking, but for "linear", which interpolates
+            between the four nearest pixels, as OpenCV's `INTER_LINEAR`.
         mean: Subtracted from values in 0..255; one number, or three for R, G, B.
         std: The divisor of the difference; one number, or three for R, G, B.
         finish: A function for a last step, from float32 (N, h, w, 3) to the model's input, such as `preprocess_input`
             of `keras.applications.vgg16`. It may work in place. It must not move pixels. It may return (N, h, w, C), or
             (N, C, h, w) if the model takes channels first.
+        letterbox: The value, in 0..255, of the border that is put around an image which is resized, with the ratio of
+            its sides, until it just fits into `size`; it lies in the middle. None resizes as `crop` and `resize` say.
         channels_first: True returns (N, 3, h, w); the transposition is the last step, unless `finish` did it. A
             `Classifier` sets it if the framework or the input shape of its model requires it.
         grey: True returns one channel instead of three, the brightness of each pixel (ITU-R 601-2); `mean` and `std`
             must then be one number each.
 
     Raises:
-        ModelError: `grey` is True, and `mean` or `std` has three numbers; or `size` is not that of an input.
+        ModelError: `grey` is True, and `mean` or `std` has three numbers; `size` is not that of an input; or more than
+            one of `crop`, `resize` and `letterbox` is given.
     """
 
     size: tuple[int, int]
@@ -91,9 +95,11 @@ class Preprocessing(ShortRepr):
     channels_first: bool = False
     grey: bool = False
     resize: int | tuple[int, int] | None = None
+    letterbox: float | None = None
 
     def __post_init__(self) -> None:
         self._check_resize()
+        self._check_letterbox()
         if not is_input_size(*self.size):
             raise ModelError(
                 f"The input size is {self.size[0]} x {self.size[1]} pixels; expected sides from 1 to {MAX_SIDE:,} and "
@@ -116,6 +122,19 @@ class Preprocessing(ShortRepr):
             raise ModelError(
                 f"Given crop={self.crop} and resize={self.resize}: both say which part of the image is the input. Give "
                 "one of them."
+            )
+
+    def _check_letterbox(self) -> None:
+        if self.letterbox is None:
+            return
+        if isinstance(self.letterbox, bool) or not 0 <= self.letterbox <= 255:
+            raise ModelError(
+                f"letterbox is {self.letterbox}; expected the value of the border, in 0..255, such as 114."
+            )
+        if self.crop is not None or self.resize is not None:
+            raise ModelError(
+                f"Given letterbox={self.letterbox}, crop={self.crop} and resize={self.resize}: each says which part of "
+                "the image is the input. Give one of them."
             )
 
     def with_size(self, size: tuple[int, int]) -> "Preprocessing":
@@ -178,6 +197,11 @@ class Preprocessing(ShortRepr):
 
     def _crop_box(self, image: ImageArray) -> tuple[float, float, float, float]:
         height, width = image.shape[:2]
+        if self.letterbox is not None:
+            rows, columns, first, start = self._letterboxed(height, width)
+            down, across = height / rows, width / columns
+            bottom, right = (self.size[0] - first) * down, (self.size[1] - start) * across
+            return (-first * down, -start * across, bottom, right)
         if self.resize is not None:
             (rows, columns), (first, start) = self._resized_size(height, width), self._corner(height, width)
             down, across = height / rows, width / columns
@@ -194,16 +218,47 @@ class Preprocessing(ShortRepr):
         top, left, bottom, right = placement.box
         source = Image.fromarray(image)
         source = source.convert("L") if self.grey else source
-        if self.resize is not None:
+        if self.letterbox is not None:
+            resized = self._bordered(source)
+        elif self.resize is not None:
             resized = self._cut(source)
         else:
-            resized = source.resize((self.size[1], self.size[0]), self._filter, box=(left, top, right, bottom))
+            resized = self._resampled(source, (self.size[1], self.size[0]), (left, top, right, bottom))
         values = np.asarray(resized, dtype=np.float32)
         return values[..., None] if self.grey else values
 
     @property
     def _filter(self) -> Image.Resampling:
-        return Image.Resampling[self.resample.upper()]
+        return Image.Resampling["BILINEAR" if self.resample == "linear" else self.resample.upper()]
+
+    def _resampled(
+        self, source: Image.Image, size: tuple[int, int], box: tuple[float, float, float, float] | None = None
+    ) -> Image.Image:
+        """Resize a part of an image, (left, top, right, bottom), to a size (width, height)."""
+        if self.resample != "linear":
+            return source.resize(size, self._filter, box=box)
+        left, top, right, bottom = box or (0, 0, *source.size)
+        across, down = (right - left) / size[0], (bottom - top) / size[1]
+        return source.transform(
+            size, Image.Transform.AFFINE, (across, 0, left, 0, down, top), Image.Resampling.BILINEAR
+        )
+
+    def _letterboxed(self, height: int, width: int) -> tuple[int, int, int, int]:
+        """Return the rows and columns to which an image of this size is resized, and its top and left on the input.
+
+        As Ultralytics rounds them: of an odd number of rows beside the image, one more lies below it.
+        """
+        scale = min(self.size[0] / height, self.size[1] / width)
+        rows, columns = (max(1, round(side * scale)) for side in (height, width))
+        return (rows, columns, round((self.size[0] - rows) / 2 - 0.1), round((self.size[1] - columns) / 2 - 0.1))
+
+    def _bordered(self, source: Image.Image) -> Image.Image:
+        """Resize an image until it fits, and put a border around it."""
+        rows, columns, top, left = self._letterboxed(source.height, source.width)
+        value = round(self.letterbox or 0)
+        bordered = Image.new(source.mode, (self.size[1], self.size[0]), (value,) * len(source.getbands()))
+        bordered.paste(self._resampled(source, (columns, rows)), (left, top))
+        return bordered
 
     def _resized_size(self, height: int, width: int) -> tuple[int, int]:
         """Return the size to which an image of this size is resized, before the input is cut out."""
@@ -225,10 +280,10 @@ class Preprocessing(ShortRepr):
         )
         bottom, right = top + self.size[0], left + self.size[1]
         if rows * columns <= MAX_AREA:
-            return source.resize((columns, rows), self._filter).crop((left, top, right, bottom))
+            return self._resampled(source, (columns, rows)).crop((left, top, right, bottom))
         # Of an image that is very long, only what the input shows: the whole would fill the memory.
         first, start, last, stop = max(top, 0), max(left, 0), min(bottom, rows), min(right, columns)
         down, across = source.height / rows, source.width / columns
         box = (start * across, first * down, min(stop * across, source.width), min(last * down, source.height))
-        part = source.resize((stop - start, last - first), self._filter, box=box)
+        part = self._resampled(source, (stop - start, last - first), box)
         return part.crop((left - start, top - first, right - start, bottom - first))

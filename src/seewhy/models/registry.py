@@ -17,12 +17,15 @@ from seewhy.models import (
     keras_file,
     model_file,
     onnx_file,
+    open_clip_models,
     torch_hubs,
     torch_weights,
+    ultralytics_models,
 )
 from seewhy.models.class_names import ClassNames, imagenet
 from seewhy.models.classifier import Classifier
 from seewhy.models.overrides import ClassNamesSpec, InputSizeSpec, Overrides, PreprocessingSpec
+from seewhy.models.text_encoder import PromptsSpec
 from seewhy.plugins import find_plugins, load_plugin
 from seewhy.representation import ShortRepr
 from seewhy.startup_log import quiet_first_start
@@ -82,6 +85,7 @@ class Source(ShortRepr):
         check: Raises ModelError for a source that cannot be loaded, as far as that is known without a framework.
         class_names: The names of its classes, where they are known before the model is loaded.
         build: Builds an architecture with random weights and a number of classes, or with its own number for None.
+        class_count: Returns the number of classes of weights, given theirs and the model's state dict, if it differs.
         no_preprocessing: What a warning says about a model that came without preprocessing; "" if there is none.
         may_start_tensorflow: Whether TensorFlow may be imported while such a source is loaded.
     """
@@ -93,6 +97,7 @@ class Source(ShortRepr):
     check: Callable[[str], object] = lambda _: None
     class_names: Callable[[], ClassNames | None] = lambda: None
     build: Callable[[str, int | None], Classifier] | None = None
+    class_count: Callable[[torch_weights.StateDict, torch_weights.StateDict], int | None] = torch_weights.class_count
     no_preprocessing: str = ""
     may_start_tensorflow: bool = True
 
@@ -163,6 +168,18 @@ SOURCES = (
     ),
     _hub("torchvision:", torch_hubs.load_torchvision),
     _hub("timm:", torch_hubs.load_timm),
+    replace(
+        _hub(ultralytics_models.PREFIX, ultralytics_models.load_ultralytics), class_count=ultralytics_models.class_count
+    ),
+    Source(
+        syntax=f"{open_clip_models.PREFIX}NAME@TAG",
+        matches=lambda source: source.startswith(open_clip_models.PREFIX),
+        load=lambda source, pretrained, _: open_clip_models.load_open_clip(
+            source.removeprefix(open_clip_models.PREFIX), pretrained=pretrained
+        ),
+        has_random_weights=True,
+        may_start_tensorflow=False,
+    ),
     _HUGGING_FACE,
     _ONNX_FILE,
     _FILE,
@@ -207,7 +224,7 @@ class ModelSpec:
     @property
     def class_names(self) -> Sequence[str] | None:
         """The names of the classes, where they are known before the model is loaded."""
-        return self.overrides.class_names or self.kind.class_names()
+        return self.overrides.names or self.kind.class_names()
 
     @timing.phase(Phase.LOADING)
     def load(self, *, trust: bool) -> Classifier:
@@ -233,7 +250,7 @@ class ModelSpec:
         classifier = self.kind.load(self.source, False, False)
         if self.kind.build is not None:
             own = classifier.model.state_dict()
-            classes = torch_weights.class_count(torch_weights.without_wrapper(state, own), own)
+            classes = self.kind.class_count(torch_weights.without_wrapper(state, own), own)
             classifier = classifier if classes is None else self.kind.build(self.source, classes)
         torch_weights.load_state_dict(classifier.model, state, path, self.source)
         classifier.name = path.stem
@@ -250,16 +267,19 @@ def load(
     preprocessing: PreprocessingSpec | None = None,
     input_size: InputSizeSpec | None = None,
     backend: str | None = None,
+    prompts: PromptsSpec | None = None,
 ) -> Classifier:
-    """Load a model by name, from a file, from torchvision, timm or Hugging Face, or from a function of yours.
+    """Load a model by name, from a file, from torchvision, timm, open_clip, Hugging Face, or a function of yours.
 
     Args:
         source: A name that `seewhy models` lists; a path to a `.keras`, legacy `.h5` or `.onnx` file, or to a folder
-            that contains one; "torchvision:resnet50"; "timm:resnet50"; "hf:microsoft/resnet-50", a model of the
-            Hugging Face hub, or a folder that `save_pretrained` of transformers wrote; or "package.module:callable",
-            which imports the module and calls the function, and so runs your code. The sidecar of a file, `model.json`
-            beside `model.keras`, describes the preprocessing and the class names; `Classifier.save` writes both. Or a
-            file with weights only, `.pt`, `.pth`, `.safetensors` or `.weights.h5`, with its `architecture`.
+            that contains one; "torchvision:resnet50"; "timm:resnet50"; "open_clip:ViT-B-32@laion2b_s34b_b79k", with the
+            tag of its weights; "ultralytics:yolo11n", with random weights or those of a file; "hf:microsoft/resnet-50",
+            a model of the Hugging Face hub, or a folder that `save_pretrained` of transformers wrote; or
+            "package.module:callable", which imports the module and calls the function, and so runs your code. The
+            sidecar of a file, `model.json` beside `model.keras`, describes the preprocessing and the class names;
+            `Classifier.save` writes both. Or a file with weights only, `.pt`, `.pth`, `.safetensors` or `.weights.h5`,
+            with its `architecture`.
         weights: "imagenet" for the trained weights; None for random weights from a fixed seed; or the path of a
             file that `save_weights` of a Keras model of the same architecture wrote, or of a state dict of PyTorch.
             Model files and functions come with their own weights.
@@ -276,6 +296,7 @@ def load(
             `Explainer`. "efficientnet-lite0" is built for it: as an ONNX graph for "onnx", and also for "tensorflow" or
             "jax" (Keras), or "torch" (native PyTorch). None takes, for that model, what is installed: ONNX Runtime,
             else Keras, else PyTorch; and for others what they are written in.
+        prompts: Texts that become the classes of a model with an image and a text tower, see `Classifier.with_prompts`.
 
     Raises:
         ModelError: The source, the architecture or the weights are unknown; or the file is malicious, or names what is
@@ -284,7 +305,7 @@ def load(
         MissingExtraError: The framework, or the package with the weights, is not installed.
         WeightsError: A weights file is damaged, or, a `WeightsMismatchError`, does not fit the model.
     """
-    overrides = Overrides.parse(class_names, preprocessing, input_size)
+    overrides = Overrides.parse(class_names, preprocessing, input_size, prompts)
     spec = check(source, weights, architecture, overrides, backend)
     with quiet_first_start() if spec.kind.may_start_tensorflow else contextlib.nullcontext():
         return spec.load(trust=trust)

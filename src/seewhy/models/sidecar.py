@@ -12,9 +12,9 @@ A model file contains neither the preprocessing nor the class names. The sidecar
 
 Only `version` is required. `class_names` may be "imagenet"; with a list of names, `class_ids` and `class_synonyms` are
 allowed. `preprocessing` is the name of a module of `keras.applications`, or an object such as {"crop": 0.875,
-"resample": "bicubic", "mean": 127, "std": 128}, which may also contain "resize", "name", "channels_first" and "grey".
-For a model of volumes or videos `input_size` has three numbers, and for one of signals one; `sample_rate` is the number
-of samples in a second of the signals that it takes.
+"resample": "bicubic", "mean": 127, "std": 128}, which may also contain "resize", "letterbox", "name", "channels_first"
+and "grey". For a model of volumes or videos `input_size` has three numbers, and for one of signals one; `sample_rate`
+is the number of samples in a second of the signals that it takes.
 """
 
 import dataclasses
@@ -56,6 +56,7 @@ class PreprocessingConfig:
     channels_first: bool = False
     grey: bool = False
     resize: int | tuple[int, int] | None = None
+    letterbox: float | None = None
 
     @property
     def is_only_a_name(self) -> bool:
@@ -231,6 +232,7 @@ PREPROCESSING_FIELDS = {
     "std": _Field(_is_divisor, f"a number above 0, or a list of three, each from {MIN_DIVISOR} to {MAX_COLOR:,}"),
     "channels_first": _Field(lambda value: isinstance(value, bool), "true or false"),
     "grey": _Field(lambda value: isinstance(value, bool), "true or false"),
+    "letterbox": _Field(lambda value: _is_number(value) and 0 <= value <= 255, "a number from 0 to 255, or null"),
 }
 
 
@@ -296,7 +298,7 @@ def _preprocessing_as_json(config: PreprocessingConfig) -> str | dict[str, Any]:
     if config.name is not None and config.is_only_a_name:
         return config.name
     values = dataclasses.asdict(config)
-    return values if config.resize is not None else {name: values[name] for name in values if name != "resize"}
+    return {name: value for name, value in values.items() if value is not None or name not in ("resize", "letterbox")}
 
 
 def _invalid_field(path: Path, field: str, value: Any, expected: str) -> str:

@@ -5,13 +5,14 @@ fraction that the crop keeps. A transform that it cannot express exactly is an e
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, get_args
+from typing import Any
 
 from seewhy import timing
 from seewhy.errors import MissingExtraError, ModelError, WeightsError, did_you_mean
 from seewhy.models.class_names import ClassNames, imagenet
 from seewhy.models.classifier import Classifier
-from seewhy.models.preprocessing import Preprocessing, Resample
+from seewhy.models.hub_preprocessing import OWN_PREPROCESSING, hub_preprocessing, unsupported_transform
+from seewhy.models.preprocessing import Preprocessing
 from seewhy.timing import Phase
 
 SEED = 0
@@ -43,7 +44,7 @@ def load_torchvision(name: str, *, pretrained: bool, classes: int | None = None)
     weights = getattr(models.get_model_weights(name), "DEFAULT", None)
     is_detector = name in models.list_models(module=models.detection)
     if weights is None:
-        raise ModelError(f"torchvision has no weights for {name!r}, and so no transform. {_OWN_PREPROCESSING}")
+        raise ModelError(f"torchvision has no weights for {name!r}, and so no transform. {OWN_PREPROCESSING}")
     preprocessing = None if is_detector else torchvision_preprocessing(name, weights.transforms())
     options: dict[str, Any] = {} if classes is None else {"num_classes": classes}
     if not pretrained and name in models.list_models(module=models.segmentation):
@@ -114,23 +115,24 @@ def torchvision_preprocessing(name: str, transform: Any) -> Preprocessing:
     if None in values:
         raise ModelError(
             f"The transform of torchvision:{name}, {type(transform).__name__}, is not one for classification or "
-            f"semantic segmentation, with {', '.join(names)}. {_OWN_PREPROCESSING}"
+            f"semantic segmentation, with {', '.join(names)}. {OWN_PREPROCESSING}"
         )
     crop_size, resize_size, mean, std, interpolation = values
     size, resized = _pair(crop_size), _numbers(resize_size)
     if len(resized) == 1:
         if size[0] != size[1]:
-            raise _unsupported_transform(
-                "torchvision",
-                name,
+            raise unsupported_transform(
+                f"torchvision:{name}",
                 f"it crops {size[0]} x {size[1]} from a shorter side of {resized[0]}",
             )
         crop = size[0] / resized[0]
     elif resized == size:
         crop = None
     else:
-        raise _unsupported_transform("torchvision", name, f"it resizes images to {resized} and crops {size}")
-    return _preprocessing("torchvision", name, size, crop, getattr(interpolation, "value", interpolation), mean, std)
+        raise unsupported_transform(f"torchvision:{name}", f"it resizes images to {resized} and crops {size}")
+    return hub_preprocessing(
+        f"torchvision:{name}", size, crop, getattr(interpolation, "value", interpolation), mean, std
+    )
 
 
 def detector_preprocessing(model: Any) -> Preprocessing:
@@ -165,16 +167,16 @@ def timm_preprocessing(name: str, config: Mapping[str, Any]) -> Preprocessing:
     """
     channels, height, width = config["input_size"]
     if channels != 3:
-        raise _unsupported_transform("timm", name, f"its input has {channels} channels, and images have 3")
+        raise unsupported_transform(f"timm:{name}", f"its input has {channels} channels, and images have 3")
     fraction, mode = config.get("crop_pct", 1.0), config.get("crop_mode", "center")
     if mode == "squash" and fraction == 1:
         crop = None
     elif mode == "center":
         crop = fraction
     else:
-        raise _unsupported_transform("timm", name, f"its crop_mode is {mode!r} with crop_pct {fraction}")
+        raise unsupported_transform(f"timm:{name}", f"its crop_mode is {mode!r} with crop_pct {fraction}")
     interpolation, mean, std = config["interpolation"], config["mean"], config["std"]
-    return _preprocessing("timm", name, (height, width), crop, interpolation, mean, std)
+    return hub_preprocessing(f"timm:{name}", (height, width), crop, interpolation, mean, std)
 
 
 def timm_class_names(pretrained_cfg: Mapping[str, Any], classes: int) -> ClassNames | None:
@@ -184,38 +186,6 @@ def timm_class_names(pretrained_cfg: Mapping[str, Any], classes: int) -> ClassNa
         described = [descriptions.get(name, name) for name in names]
         return ClassNames(described, ids=names if described != list(names) else None)
     return imagenet() if classes == len(imagenet()) else None
-
-
-_OWN_PREPROCESSING = (
-    "Load the model yourself and give its preprocessing: "
-    "seewhy.Classifier(model, preprocess=seewhy.Preprocessing(...))."
-)
-
-
-def _preprocessing(
-    hub: str,
-    name: str,
-    size: tuple[int, int],
-    crop: float | None,
-    interpolation: str,
-    mean: Sequence[float],
-    std: Sequence[float],
-) -> Preprocessing:
-    """Return the preprocessing. Its mean and std are for values in 0..255, those of the hubs for values in 0..1."""
-    if interpolation not in get_args(Resample):
-        raise _unsupported_transform(hub, name, f"its interpolation is {interpolation!r}")
-    if crop is not None and not 0 < crop <= 1:
-        raise _unsupported_transform(hub, name, f"it pads images: its crop is {crop:.3f} of the image")
-    red, green, blue = (255.0 * value for value in mean)
-    scales = tuple(255.0 * value for value in std)
-    return Preprocessing(
-        size=size,
-        crop=crop,
-        resample=interpolation,  # type: ignore[arg-type]  # checked above
-        mean=(red, green, blue),
-        std=(scales[0], scales[1], scales[2]),
-        channels_first=True,
-    )
 
 
 def _build(name: str, build: Callable[[], Any], pretrained: bool) -> Any:
@@ -259,9 +229,3 @@ def incompatible_torch(error: RuntimeError) -> ModelError:
 
 def _unknown_model(hub: str, name: str, known: Sequence[str]) -> ModelError:
     return ModelError(f"Unknown model {name!r} of {hub}.{did_you_mean(name, known)} {hub} has {len(known)} models.")
-
-
-def _unsupported_transform(hub: str, name: str, reason: str) -> ModelError:
-    return ModelError(
-        f"The transform of {hub}:{name} cannot be expressed as a seewhy.Preprocessing: {reason}. {_OWN_PREPROCESSING}"
-    )

@@ -18,6 +18,7 @@ from seewhy.representation import ShortTuple, counted, description, listed, shap
 from seewhy.results.data_frame import Library, data_frame
 from seewhy.targets import Regression, Target
 from seewhy.targets.detection import FixedDetections
+from seewhy.targets.regression import are_values
 from seewhy.targets.target import target_count_error
 from seewhy.types import AttentionCapture, BoolArray, Capture, FloatArray, IndexArray, NativeTensor
 
@@ -35,8 +36,9 @@ class Heatmaps:
         scores: float32 (N, T), what was explained: logits, or probabilities with `score="probability"`; by finercam,
             their differences from those of similar classes.
         outputs: (N, ...), the selected output; all outputs of the model where none was selected.
-        probabilities: float32 (N, C), or None where the outputs are not class scores. A single sigmoid unit is two
-            classes; outputs without a final activation are passed through a softmax.
+        probabilities: float32 (N, C), or None where the outputs are not class scores, or are explained as values
+            (`Regression`). A single sigmoid unit is two classes; outputs without a final activation are passed through
+            a softmax.
         layer: The path of the layer in the model; of several layers, their paths with commas.
         method: The method's name.
         method_reason: Why `method="auto"` chose it; empty where the caller named it.
@@ -167,12 +169,13 @@ def build_heatmaps(
         target = Regression(name=None if classifier.class_names is None else classifier.class_name(0))
     names = [target.for_image(row).names(classes, classifier.class_name) for row, classes in enumerate(indices)]
     values = attribution.heatmaps if signed else np.maximum(attribution.heatmaps, 0)
+    probabilities = None if are_values(target) else capture.probabilities
     return Heatmaps(
         values=np.asarray(values, dtype=np.float32),
         indices=np.maximum(indices, -1),
         scores=to_numpy(capture.scores),
         outputs=map_tree(lambda output: None if output is None else to_numpy(output), capture.outputs),
-        probabilities=None if capture.probabilities is None else to_numpy(capture.probabilities),
+        probabilities=None if probabilities is None else to_numpy(probabilities),
         layer=capture.layer or "input",
         method=method,
         names=ShortTuple(
@@ -198,6 +201,26 @@ def is_one_value(capture: Capture | AttentionCapture, target: Target) -> bool:
     """Whether the model predicts one value without a final activation, which is a quantity rather than a class."""
     shape: tuple[int, ...] = getattr(capture.outputs, "shape", ())
     return target.is_classes and capture.probabilities is None and len(shape) == 2 and shape[1] == 1
+
+
+def join_rows(parts: Sequence[Heatmaps]) -> Heatmaps:
+    """Join the heatmaps of single images, which are of one layer and the same number of targets."""
+
+    def joined(*arrays: Any) -> Any:
+        if arrays[0] is None:
+            return None
+        if isinstance(arrays[0], (list, dict)):
+            keys = arrays[0] if isinstance(arrays[0], dict) else range(len(arrays[0]))
+            values = [joined(*(array[key] for array in arrays)) for key in keys]
+            return dict(zip(keys, values, strict=True)) if isinstance(arrays[0], dict) else values
+        return np.concatenate(arrays)
+
+    if len({part.values.shape[1:] for part in parts}) > 1:
+        raise target_count_error([part.values.shape[1] for part in parts])
+    fields = ("values", "indices", "scores", "outputs", "probabilities")
+    arrays = {field: joined(*(getattr(part, field) for part in parts)) for field in fields}
+    layers = ", ".join(dict.fromkeys(part.layer for part in parts))
+    return replace(parts[0], **arrays, layer=layers, names=ShortTuple(name for part in parts for name in part.names))
 
 
 def join_detections(parts: Sequence[Sequence[tuple[Heatmaps, int]]]) -> Heatmaps:

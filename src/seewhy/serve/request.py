@@ -16,7 +16,6 @@ from seewhy.serve.schemas import ExplainFields, Format
 from seewhy.serve.served_models import ServedModel, find_model
 from seewhy.serve.settings import MAX_EXPLANATIONS, MAX_TARGETS
 from seewhy.serve.worker import Job, ProgressEvent
-from seewhy.targets import resolve
 from seewhy.types import ImageArray
 
 BATCH_SIZE = 4
@@ -111,7 +110,7 @@ def _parse_targets(text: str, model: ServedModel) -> list[str]:
     targets = _split(text)
     if not targets:
         raise TargetError("targets is empty; expected such as top-3, or classes separated by commas.")
-    resolved = resolve(list(targets), model.classifier.find_class)
+    resolved = model.classifier.resolve(list(targets))
     resolved.check_outputs((1, model.class_count))
     if resolved.target_count is not None and resolved.target_count > MAX_TARGETS:
         raise TargetError(f"{resolved.target_count} classes were requested; the limit is {MAX_TARGETS}. Request fewer.")

@@ -40,7 +40,7 @@ class ServedModel:
         progress: Receives the progress of its explainers.
 
     Raises:
-        ModelError: The outputs are not class scores, or the input size is not fixed.
+        ModelError: The model is a detector, its outputs are not class scores, or the input size is not fixed.
         SeewhyError: The model cannot be explained.
     """
 
@@ -49,7 +49,14 @@ class ServedModel:
         self._progress = progress
         self.explainer = lru_cache(MAX_EXPLAINERS)(self._make_explainer)
         grey = np.full((*classifier.input_size, 3), 128, dtype=np.uint8)
-        calls = classifier.framework.calls(classifier.framework.check_inputs(classifier.preprocess([grey])))
+        framework = classifier.framework
+        inputs = framework.check_inputs(classifier.preprocess([grey]))
+        if framework.detector(inputs) is not None:
+            raise ModelError(
+                f"{name} is a detector, and the web page explains the classes of an image. Use 'seewhy explain', whose "
+                "report shows each detection; or the Python library."
+            )
+        calls = framework.calls(inputs)
         self.layers = _explainable_layers(calls)
         names = classifier.class_names
         self.class_count = len(names if names is not None else classifier.predict([grey])[0])

@@ -80,6 +80,12 @@ def write_site(
 
 def _check_preprocessing(classifier: Classifier) -> None:
     """Raise OptionError where the exported model could not do what is left of preprocessing."""
+    preprocessing = preprocessing_of(classifier)
+    if preprocessing.letterbox is not None or preprocessing.resample == "linear":
+        raise OptionError(
+            f"The preprocessing of {classifier.name!r} puts a border around images, or resizes them without averaging, "
+            "which the page does not do. Give another, such as seewhy.Preprocessing(size, std=255.0)."
+        )
     if pixel_transform(classifier) is None:
         raise OptionError(
             f"The preprocessing of {classifier.name!r} is more than cropping and resizing, which the page does, and a "

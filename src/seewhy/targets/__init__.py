@@ -11,6 +11,7 @@ from seewhy.targets.detection import Detection
 from seewhy.targets.functions import AllOutputs, Function
 from seewhy.targets.objective import Objective
 from seewhy.targets.parsing import TargetSpec, resolve
+from seewhy.targets.prompt import Prompt
 from seewhy.targets.regression import Regression
 from seewhy.targets.target import ClassFinder, ClassNamer, Target, TargetScores
 from seewhy.targets.target_lists import Combined, PerImage
@@ -28,6 +29,7 @@ __all__ = [
     "Function",
     "Objective",
     "PerImage",
+    "Prompt",
     "Region",
     "Regression",
     "Target",

@@ -212,6 +212,10 @@ class Difference(Target):
     def key(self) -> Hashable:
         return Difference
 
+    @property
+    def reads_classes(self) -> bool:
+        return True
+
     def arrays(self, count: int) -> tuple[NDArray[Any], ...]:
         return (repeat_for_images([int(self.class_), int(self.other_class)], count),)
 
@@ -271,6 +275,10 @@ class Counterfactual(Target):
     @property
     def key(self) -> Hashable:
         return Counterfactual
+
+    @property
+    def reads_classes(self) -> bool:
+        return True
 
     def arrays(self, count: int) -> tuple[NDArray[Any], ...]:
         return (repeat_for_images([int(self.class_)], count),)

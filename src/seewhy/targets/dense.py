@@ -25,6 +25,9 @@ from seewhy.targets.target import (
 )
 from seewhy.types import IndexArray, Namespace, Tensor
 
+SPACES = {1: "L", 2: "H, W", 3: "D, H, W"}
+"""The spatial axes of an output, by their number."""
+
 TINY = 1e-12
 """Vectors shorter than this have no direction."""
 
@@ -44,6 +47,8 @@ class Region(Target):
         channels_first: Whether the output is (N, C, H, W) rather than (N, H, W, C); None to infer it from the mask's
             shape.
         name: The name of the target; None is such as "cat in the region".
+        axes: The number of spatial axes of the output: 2 for an image; 1 for the steps of a sequence, (N, L, C) with a
+            mask (L,); 3 for a volume, (N, D, H, W, C) with a mask (D, H, W).
 
     Raises:
         TargetError: The mask is not boolean, has another shape, or is all False; or the class is unknown.
@@ -57,28 +62,38 @@ class Region(Target):
     class_: int | str
     channels_first: bool | None = None
     name: str | None = None
+    axes: int = 2
 
     def __post_init__(self) -> None:
         parse_class(self.class_)
+        if self.axes not in SPACES:
+            raise TargetError(f"axes={self.axes!r} of a Region; expected the number of spatial axes: 1, 2 or 3.")
         mask = np.asarray(self.mask)
-        if mask.dtype != np.bool_ or mask.ndim not in (2, 3):
+        if mask.dtype != np.bool_ or mask.ndim not in (self.axes, self.axes + 1):
+            space = SPACES[self.axes]
             raise TargetError(
-                f"The mask of a Region has type {mask.dtype} and shape {mask.shape}; expected bool (H, W), or "
-                "(N, H, W) with a mask for each image. A comparison gives one, such as labels == 3."
+                f"The mask of a Region has type {mask.dtype} and shape {mask.shape}; expected bool "
+                f"{'(L,)' if self.axes == 1 else f'({space})'}, or (N, {space}) with a mask for each image. A "
+                "comparison gives one, such as labels == 3."
             )
         object.__setattr__(self, "mask", mask)  # the mask may be given as a list of lists
 
     @property
+    def _size(self) -> tuple[int, ...]:
+        """The shape of the mask of one image."""
+        return self.mask.shape[self.mask.ndim - self.axes :]
+
+    @property
     def is_per_image(self) -> bool:
         """Whether each image has a mask of its own."""
-        return self.mask.ndim == 3
+        return self.mask.ndim > self.axes
 
     @property
     def key(self) -> Hashable:
-        return (Region, self.mask.shape[-2:], self.channels_first)
+        return (Region, self._size, self.channels_first)
 
     def arrays(self, count: int) -> tuple[NDArray[Any], ...]:
-        mask = np.broadcast_to(self.mask, (count, *self.mask.shape[-2:])).astype(np.int32)
+        mask = np.broadcast_to(self.mask, (count, *self._size)).astype(np.int32)
         return (mask, repeat_for_images([int(self.class_)], count))
 
     @property
@@ -92,13 +107,17 @@ class Region(Target):
         return replace(self, mask=self.mask[image]) if self.is_per_image else self
 
     def resolve(self, find_class: ClassFinder) -> "Region":
-        empty = ~self.mask.any(axis=(-2, -1))
+        empty = ~self.mask.any(axis=tuple(range(-self.axes, 0)))
         if empty.any():
             where = f" for image {int(np.argmax(empty))}" if self.is_per_image else ""
             raise TargetError(f"The mask of a Region is all False{where}: it selects no pixel.")
         return replace(self, class_=find_class_index(self.class_, find_class))
 
     def transform(self, transform: ImageTransform) -> "Region":
+        if self.axes != 2:
+            raise TargetError(
+                "augmentation= flips and zooms images, and the mask of a Region with axes=1 or 3 is none."
+            )
         masks = self.mask.reshape(-1, *self.mask.shape[-2:], 1).astype(np.float32)
         return replace(self, mask=(transform(masks) > 0.5).reshape(self.mask.shape))
 
@@ -110,7 +129,7 @@ class Region(Target):
             check_image_count(len(self.mask), count)
 
     def check_outputs(self, shape: Shape | None) -> None:
-        channels = 1 if self.has_channels_first(shape) else 3
+        channels = 1 if self.has_channels_first(shape) else -1
         classes = None if shape is None else shape[channels]
         if classes is not None:
             check_class_index(self.class_, classes)
@@ -120,21 +139,22 @@ class Region(Target):
     ) -> TargetScores:
         mask, indices = arrays
         if self.has_channels_first(tuple(outputs.shape)):
-            inside, space = mask[:, None] > 0, (2, 3)
+            inside, space = mask[:, None] > 0, tuple(range(2, 2 + self.axes))
         else:
-            inside, space = mask[..., None] > 0, (1, 2)
+            inside, space = mask[..., None] > 0, tuple(range(1, 1 + self.axes))
         sums = xp.sum(xp.where(inside, outputs, xp.zeros_like(outputs)), axis=space)  # (N, C)
         return TargetScores(xp.take_along_axis(sums, indices, axis=-1), xp.zeros_like(indices) - 1)
 
     def has_channels_first(self, shape: Shape | None) -> bool:
-        """Return whether an output of this shape is (N, C, H, W), or raise TargetError."""
-        if shape is None or len(shape) != 4:
+        """Return whether an output of this shape is (N, C, *space), or raise TargetError."""
+        if shape is None or len(shape) != self.axes + 2:
+            space = SPACES[self.axes]
             raise TargetError(
-                f"A Region needs a segmentation model, whose output is (N, H, W, C) or (N, C, H, W); given "
+                f"A Region needs a segmentation model, whose output is (N, {space}, C) or (N, C, {space}); given "
                 f"{_output_text(shape)}. For a classifier, give a class."
             )
-        size = self.mask.shape[-2:]
-        fits = {False: _fits(size, shape[1:3]), True: _fits(size, shape[2:4])}
+        size = self._size
+        fits = {False: _fits(size, shape[1:-1]), True: _fits(size, shape[2:])}
         if self.channels_first is not None:
             fits[not self.channels_first] = False
         if not any(fits.values()):

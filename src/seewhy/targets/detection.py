@@ -176,6 +176,6 @@ def _checked_box(box: Any) -> tuple[float, float, float, float]:
 def _not_a_detector() -> TargetError:
     return TargetError(
         "A Detection needs a detector: a model of torchvision.models.detection, one of Hugging Face's "
-        "...ForObjectDetection, or a PyTorch module that returns a list with a dict of boxes, labels and scores for "
-        "each image. For a classifier, give a class."
+        "...ForObjectDetection, a YOLO of ultralytics, or a PyTorch module that returns a list with a dict of boxes, "
+        "labels and scores for each image. For a classifier, give a class."
     )

@@ -18,7 +18,7 @@ from seewhy.targets.target_lists import Combined, PerImage
 TargetSpec = Union[int, str, Target, Callable[[Any], Any], NDArray[np.integer[Any]], Sequence["TargetSpec"]]  # noqa: UP007  # recursive
 """What a caller may give as targets: see `resolve`."""
 
-OUTPUT = r"output[ -](\d{1,9})"
+OUTPUT = re.compile(r"output[ _-]?(\d{1,9})", re.IGNORECASE)
 """The spelling of one of the values that a model predicts, such as "output 0"."""
 
 MAX_DIGITS = 9
@@ -69,7 +69,7 @@ def _parse_text(text: str) -> Target:
         if len(top_k[1]) > MAX_DIGITS:
             raise TargetError(f"{short_repr(text)} selects more classes than any model has.")
         return TopK(int(top_k[1]))
-    if output := re.fullmatch(OUTPUT, text.strip()):
+    if output := OUTPUT.fullmatch(text.strip()):
         return Regression(int(output[1]))
     if text.startswith(PLUGIN):
         return _plugin_target(text.removeprefix(PLUGIN))

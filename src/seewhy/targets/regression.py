@@ -17,6 +17,7 @@ from seewhy.targets.target import (
     repeat_for_images,
     shape_text,
 )
+from seewhy.targets.target_lists import Combined, PerImage
 from seewhy.types import IndexArray, Namespace, Tensor
 
 
@@ -68,7 +69,8 @@ class Regression(Target):
             )
         values = 1 if len(shape) == 1 else shape[1]
         if values is not None and self.index >= values:
-            raise TargetError(f"There is no output {self.index}: the model predicts values 0 to {values - 1}.")
+            known = "one value, output 0" if values == 1 else f"values 0 to {values - 1}"
+            raise TargetError(f"There is no output {self.index}: the model predicts {known}.")
 
     def __call__(
         self, outputs: Tensor, arrays: Sequence[Tensor], xp: Namespace, all_outputs: Any = None
@@ -77,6 +79,13 @@ class Regression(Target):
         values = outputs[:, None] if len(outputs.shape) == 1 else outputs
         scores = xp.take_along_axis(values, indices, axis=-1)
         return TargetScores(scores, no_class_indices(scores, xp))
+
+
+def are_values(target: Target) -> bool:
+    """Whether all targets are values that are not classes."""
+    if isinstance(target, (Combined, PerImage)):
+        return all(map(are_values, target.parts if isinstance(target, Combined) else target.targets))
+    return isinstance(target, Regression)
 
 
 def output_name(index: int) -> str:

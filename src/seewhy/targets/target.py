@@ -18,6 +18,10 @@ ClassFinder = Callable[[int | str], int]
 ClassNamer = Callable[[int], str]
 """Returns the name of a class."""
 
+PromptTarget = Callable[[str], "Target"]
+"""Returns the target of a prompt, given as a text: for a model whose classes are prompts the class, and for another the
+text's embedding; or raises TargetError."""
+
 Shape = tuple[int | None, ...]
 """The shape of the selected output, such as (N, C); None for sizes that are unknown before the model runs."""
 
@@ -68,6 +72,11 @@ class Target(ShortRepr, ABC):
         return False
 
     @property
+    def reads_classes(self) -> bool:
+        """Whether the target reads scores of classes, which a model that gives an embedding does not have."""
+        return self.is_classes
+
+    @property
     def reads_one_output(self) -> bool:
         """Whether the target reads one output of the model, which must be named if there are several."""
         return True
@@ -101,6 +110,10 @@ class Target(ShortRepr, ABC):
 
     def resolve(self, find_class: ClassFinder) -> "Target":
         """Return the target with every class as an index."""
+        return self
+
+    def with_prompts(self, prompt_target: PromptTarget) -> "Target":
+        """Return the target with every prompt as what the model makes of it."""
         return self
 
     def with_classes(self, indices: IndexArray) -> "Target":

@@ -12,6 +12,7 @@ from seewhy.targets.target import (
     ClassFinder,
     ClassNamer,
     ImageTransform,
+    PromptTarget,
     Shape,
     Target,
     TargetScores,
@@ -58,6 +59,10 @@ class Combined(Target):
         return all(part.is_classes for part in self.parts)
 
     @property
+    def reads_classes(self) -> bool:
+        return any(part.reads_classes for part in self.parts)
+
+    @property
     def reads_one_output(self) -> bool:
         return any(part.reads_one_output for part in self.parts)
 
@@ -87,6 +92,9 @@ class Combined(Target):
 
     def resolve(self, find_class: ClassFinder) -> "Combined":
         return Combined(tuple(part.resolve(find_class) for part in self.parts))
+
+    def with_prompts(self, prompt_target: PromptTarget) -> "Combined":
+        return Combined(tuple(part.with_prompts(prompt_target) for part in self.parts))
 
     def names(self, indices: IndexArray, class_name: ClassNamer) -> tuple[str, ...]:
         parts = zip(self.parts, self._columns(indices[None]), strict=True)
@@ -171,6 +179,10 @@ class PerImage(Target):
         return all(target.is_classes for target in self.targets)
 
     @property
+    def reads_classes(self) -> bool:
+        return any(target.reads_classes for target in self.targets)
+
+    @property
     def reads_one_output(self) -> bool:
         return any(target.reads_one_output for target in self.targets)
 
@@ -210,6 +222,9 @@ class PerImage(Target):
 
     def resolve(self, find_class: ClassFinder) -> "PerImage":
         return PerImage(tuple(target.resolve(find_class) for target in self.targets))
+
+    def with_prompts(self, prompt_target: PromptTarget) -> "PerImage":
+        return PerImage(tuple(target.with_prompts(prompt_target) for target in self.targets))
 
     def check_images(self, count: int) -> None:
         check_image_count(len(self.targets), count)

@@ -2,6 +2,7 @@
 
 import io
 import warnings
+from collections import OrderedDict
 
 import numpy as np
 import onnx
@@ -111,6 +112,35 @@ def test_a_region_of_a_segmentation():
     mask = np.zeros((10, 8), bool)
     mask[2:5, 3:] = True
     agree(model, "gradcam", "features", [Region(mask, 2)])
+
+
+class Steps(nn.Module):
+    """A recogniser of sequences: each column of the image is a step, with scores of its own."""
+
+    def __init__(self):
+        super().__init__()
+        self.features, self.scores = nn.Conv2d(3, 6, (12, 3), padding=(0, 1)), nn.Linear(6, 4)
+
+    def forward(self, image):
+        return self.scores(torch.relu(self.features(image)).squeeze(2).transpose(1, 2)).softmax(-1)
+
+
+FOREGROUND = {"features": nn.Conv2d(3, 6, 3), "relu": nn.ReLU(), "scores": nn.Conv2d(6, 1, 1), "ending": nn.Sigmoid()}
+
+
+@pytest.mark.parametrize(
+    ("model", "targets"),
+    [(nn.Sequential(OrderedDict(FOREGROUND)), [1, 0]), (Steps(), "top-2")],
+    ids=["foreground", "sequence"],
+)
+def test_classes_of_pixels_and_of_steps(model, targets):
+    """Several at once; a foreground in one channel has two classes; an image may have others than the next one."""
+    torch.manual_seed(1)
+    for parameter in model.parameters():
+        nn.init.normal_(parameter)
+    found = seewhy.Explainer(model, layer="features").heatmaps(IMAGES, targets)
+    assert np.abs(found.values).reshape(3, 2, -1).max(axis=2).min() > 0
+    agree(model, "hirescam", "features", targets)
 
 
 def test_functions_of_one_and_of_all_outputs():

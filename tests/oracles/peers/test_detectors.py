@@ -1,12 +1,14 @@
 """Detectors of torchvision and Hugging Face with random weights, against plain hooks and autograd."""
 
+import functools
 import importlib.util
-import json
 import warnings
 
 import numpy as np
 import pytest
 import torch
+from tests.oracles.peers import from_command_line as command_line
+from tests.oracles.peers.tiny_hugging_face import DETECTORS, write_folder
 
 import seewhy
 from seewhy.errors import SeewhyWarning
@@ -99,6 +101,33 @@ def test_a_detector_of_torchvision(name):
     np.testing.assert_allclose(heatmaps.values[0, 0], expected, rtol=1e-3, atol=1e-4 * expected.max())
 
 
+NAMES = torchvision.models.list_models(module=torchvision.models.detection)
+
+
+@needs_operators
+@pytest.mark.parametrize("name", NAMES)
+def test_a_detector_of_torchvision_from_the_command_line(name, monkeypatch, tmp_path):
+    if "ssd" not in name:  # in inputs of 800 x 800 pixels, and with 1,000 proposals, a test would take a minute
+        proposals = {"rpn_pre_nms_top_n_test": 100, "rpn_post_nms_top_n_test": 50} if "rcnn" in name else {}
+        get_model = functools.partial(torchvision.models.get_model, min_size=128, max_size=128, **proposals)
+        monkeypatch.setattr(torchvision.models, "get_model", get_model)
+    written = command_line.explain(monkeypatch, tmp_path, f"torchvision:{name}")
+    classifier = seewhy.load(f"torchvision:{name}", weights=None)
+    image = np.asarray(classifier.preprocess([command_line.IMAGE]))[0]
+    scale = np.array([image.shape[2] / 90, image.shape[1] / 60] * 2)
+    expected, logit = derived(
+        classifier.model,
+        written.path,
+        written.call,
+        image,
+        (written.target["box"] * scale).astype(np.float32),
+        written.target["index"],
+        "roi_heads.box_predictor" if "rcnn" in name else "head.classification_head",
+    )
+    np.testing.assert_allclose(written.target["score"], logit, rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(written.heatmap, expected, rtol=1e-4, atol=1e-4 * expected.max())
+
+
 @needs_operators
 def test_a_detector_of_torchvision_by_name():
     name = "torchvision:ssdlite320_mobilenet_v3_large"
@@ -112,48 +141,25 @@ def test_a_detector_of_torchvision_by_name():
     assert -1 <= top < bottom <= 61
 
 
-def detr_config():
-    import transformers
-
-    backbone = transformers.ResNetConfig(
-        embedding_size=8, hidden_sizes=[8, 16], depths=[1, 1], layer_type="basic", out_features=["stage2"]
-    )
-    sizes = {"encoder_layers": 1, "decoder_layers": 1, "encoder_ffn_dim": 32, "decoder_ffn_dim": 32, "d_model": 16}
-    heads = {"encoder_attention_heads": 2, "decoder_attention_heads": 2, "num_queries": 5, "num_labels": 3}
-    return {"use_timm_backbone": False, "backbone_config": backbone, "use_pretrained_backbone": False, **sizes, **heads}
-
-
 @needs_transformers
-@pytest.mark.parametrize("kind", ["Detr", "ConditionalDetr"])
-def test_a_detector_of_the_detr_family(kind, tmp_path):
-    import transformers
-
-    torch.manual_seed(0)
-    config = getattr(transformers, f"{kind}Config")(**detr_config())
-    getattr(transformers, f"{kind}ForObjectDetection")(config).save_pretrained(tmp_path)
-    processor = {
-        "image_processor_type": f"{kind}ImageProcessor",
-        "size": {"shortest_edge": 64, "longest_edge": 100},
-        "resample": 2,
-        "do_pad": True,
-        "image_mean": [0.5, 0.5, 0.5],
-        "image_std": [0.5, 0.5, 0.5],
-    }
-    (tmp_path / "preprocessor_config.json").write_text(json.dumps(processor))
-    classifier = seewhy.load(str(tmp_path))
-    image = np.random.default_rng(0).integers(0, 255, (48, 96, 3), dtype=np.uint8)
-    inputs = classifier.preprocess([image])
+@pytest.mark.parametrize("kind", DETECTORS)
+def test_a_detector_of_hugging_face_from_the_command_line(kind, monkeypatch, tmp_path):
+    folder = write_folder(kind, tmp_path / kind)
+    written = command_line.explain(monkeypatch, tmp_path, str(folder))
+    classifier = seewhy.load(str(folder), weights=None)
+    inputs = classifier.preprocess([command_line.IMAGE])
     assert inputs.shape == (1, 3, 64, 64)
-    heatmaps = seewhy.Explainer(classifier).heatmaps(inputs, "top-1")
     model, kept = classifier.model, []
-    hook = model.get_submodule(heatmaps.layer).register_forward_hook(lambda _, __, output: kept.append(output))
-    outputs = model(torch.tensor(np.asarray(inputs)))
+    hook = model.get_submodule(written.path).register_forward_hook(lambda _, __, output: kept.append(output))
+    outputs = model(torch.tensor(np.asarray(inputs), requires_grad=True))
     hook.remove()
     logits = outputs.logits[0]
-    probabilities = logits.softmax(dim=-1)[:, :-1] if kind == "Detr" else logits.sigmoid()
+    has_background = logits.shape[1] == model.config.num_labels + 1
+    probabilities = logits.softmax(dim=-1)[:, :-1] if has_background else logits.sigmoid()
     query, column = divmod(int(probabilities.argmax()), probabilities.shape[1])
-    (gradients,) = torch.autograd.grad(logits[query, column], kept[0])
-    expected = (gradients * kept[0]).sum(dim=1)[0].clamp(min=0).detach().numpy()
-    np.testing.assert_allclose(heatmaps.values[0, 0], expected, rtol=1e-3, atol=1e-4 * expected.max())
+    assert written.target["index"] == column
+    np.testing.assert_allclose(written.target["probability"], probabilities[query, column].item(), rtol=1e-4)
+    command_line.check(written, written.kept(kept), logits[query, column], is_averaged=False)
+    left, top, right, bottom = written.target["box"]
     centre = outputs.pred_boxes[0, query, :2].detach().numpy()
-    np.testing.assert_allclose((heatmaps.boxes[0, 0, :2] + heatmaps.boxes[0, 0, 2:]) / 2, centre, rtol=1e-4)
+    np.testing.assert_allclose([(left + right) / 2 / 90, (top + bottom) / 2 / 60], centre, rtol=1e-4)

@@ -5,8 +5,9 @@ trace, split at the tapped layer: the trunk runs as in any prediction, and only 
 each target.
 """
 
+import itertools
 import operator
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import replace
 from typing import Any, final
 
@@ -91,7 +92,7 @@ class KerasJax(KerasFramework):
             ),
             lambda: compile_capture(
                 traced,
-                self._call(traced, layer),
+                self._call(traced, inputs, layer),
                 layer,
                 objective,
                 derivatives,
@@ -147,7 +148,7 @@ class KerasJax(KerasFramework):
         traced, objective = self._traced(inputs), objective.for_image(0)
         compiled: CompiledHead = self._compiled.get(
             ("head", self._exact_key(inputs), layer, objective.key),
-            lambda: compile_head(traced, self._call(traced, layer), objective),
+            lambda: compile_head(traced, self._call(traced, inputs, layer), objective),
         )
         objective.target.check_outputs(compiled.shape)
         bypass = self._run(compiled.trunk, traced, inputs)
@@ -171,12 +172,18 @@ class KerasJax(KerasFramework):
         }
         return frozenset((call.path, call.execution) for call in traced.calls if mark_name(call) in names)
 
-    def moves_image(self, inputs: InputBatch, layer: LayerChoice) -> bool:
-        return any(stem.is_moved(self.image_size(inputs)) for stem in self._stem(self._traced(inputs), layer))
-
-    def stem_values(self, inputs: InputBatch, layer: LayerChoice) -> list[StemValues]:
+    def origins(self, inputs: InputBatch) -> Mapping[tuple[str, int], frozenset[int]]:
         traced = self._traced(inputs)
-        found = self._stem(traced, layer)
+        names, found = {mark_name(call): (call.path, call.execution) for call in traced.calls}, traced.origins()
+        return {names[mark]: leaves for mark, leaves in found.items() if mark in names}
+
+    def moves_image(self, inputs: InputBatch, layer: LayerChoice, leaf: int = 0) -> bool:
+        size, found = self.image_size(inputs, leaf), self._stem(self._traced(inputs), inputs, layer, leaf)
+        return any(stem.is_moved(size) for stem in found)
+
+    def stem_values(self, inputs: InputBatch, layer: LayerChoice, leaf: int = 0) -> list[StemValues]:
+        traced = self._traced(inputs)
+        found = self._stem(traced, inputs, layer, leaf)
         function = as_function(traced.jaxpr, [stem.tensor for stem in found])
         tensors = self._run(jax.jit(lambda flat: function(*flat)), traced, inputs)  # only what is returned is computed
         return [
@@ -197,7 +204,7 @@ class KerasJax(KerasFramework):
         def forward(*tensors: NativeTensor) -> list[NativeTensor]:
             recorders.append(recorder := ExportedOutputs(self._model))
             batch = with_leaves(inputs, iter(tensors))
-            recorder.name_inputs(self._input_names(batch), leaves(batch))
+            recorder.name_inputs(self.input_names(batch), leaves(batch))
             with self._recording(self._layers, recorder), preserve_keras_state(self._model):
                 return recorder.flatten(self._model(batch, training=False))
 
@@ -227,13 +234,19 @@ class KerasJax(KerasFramework):
         )
         return compiled(arrays)
 
-    def _call(self, traced: TracedModel, layer: LayerChoice) -> LayerCall:
-        return self._input_call if layer.is_input else check_tapped(layer, traced.calls)
+    def _call(self, traced: TracedModel, inputs: InputBatch, layer: LayerChoice) -> LayerCall:
+        if layer.is_input:
+            return self._input_call(inputs, layer)
+        return check_tapped(layer, traced.calls)
 
-    def _stem(self, traced: TracedModel, layer: LayerChoice) -> list[StemInput]:
-        call = self._call(traced, layer)
+    def _stem(self, traced: TracedModel, inputs: InputBatch, layer: LayerChoice, leaf: int) -> list[StemInput]:
+        call = self._call(traced, inputs, layer)
         jaxpr = traced.jaxpr.jaxpr
-        return find_stem_inputs(jaxpr, tapped_variable(jaxpr, traced.position(call)), call)
+        image, tapped = (
+            tapped_variable(jaxpr, traced.input_position(leaf)),
+            tapped_variable(jaxpr, traced.position(call)),
+        )
+        return find_stem_inputs(jaxpr, image, tapped, call)
 
     def _run(self, function: Callable[..., Any], traced: TracedModel, inputs: InputBatch, *arrays: Any) -> Any:
         try:
@@ -271,7 +284,7 @@ class KerasJax(KerasFramework):
 
         def forward(values: list[NativeTensor], batch: InputBatch) -> list[NativeTensor]:
             # The values are arguments and not constants of the trace, so that later training takes effect.
-            marker.name_inputs(self._input_names(batch), leaves(batch))
+            marker.name_inputs(self.input_names(batch), leaves(batch))
             state = keras.StatelessScope(state_mapping=list(zip(variables, values, strict=True)))
             with self._recording(self._layers, marker), preserve_keras_state(self._model), state:
                 return outputs.flatten(self._model(batch, training=False))
@@ -281,7 +294,9 @@ class KerasJax(KerasFramework):
         while hidden := hidden_activations(jaxpr.jaxpr):
             jaxpr = inline(jaxpr, hidden)
         jaxpr = in_bfloat16(jaxpr) if self._precision == "bfloat16" else jaxpr
-        return TracedModel(jaxpr, variables, marker.ordered_calls(), marker.shapes, outputs.structure)
+        numbers = itertools.count()
+        order = jax.tree.leaves(map_tree(lambda _: next(numbers), inputs))  # JAX sorts the keys of dicts
+        return TracedModel(jaxpr, variables, marker.ordered_calls(), marker.shapes, outputs.structure, tuple(order))
 
     def _compile_predict(self, traced: TracedModel, output: int | str | None) -> Callable[..., Any]:
         selected = traced.select_outputs(Objective(TopK(), output=output))

@@ -126,7 +126,7 @@ class _HeadReader:
     def __init__(self, closed: ClosedJaxpr, position: int) -> None:
         jaxpr: Jaxpr = closed.jaxpr
         self._constants = dict(zip(jaxpr.constvars, closed.consts, strict=True))
-        self._following = jaxpr.eqns[position + 1 :]
+        self._following = jaxpr.eqns[max(position + 1, 0) :]
         self._producers = _producers(jaxpr)
         self._dependents = {tapped_variable(jaxpr, position)}
         for equation in self._following:

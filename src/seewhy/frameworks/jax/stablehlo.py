@@ -115,7 +115,7 @@ class _Program:
     def __init__(self, framework: KerasJax, image: InputBatch, layer: LayerChoice, settings: ExportSettings) -> None:
         self._image, self._layer, self._settings = image, layer, settings
         self._traced = framework._traced(image)
-        self._call = framework._call(self._traced, layer)
+        self._call = framework._call(self._traced, image, layer)
         self._selected = self._traced.select_outputs(Objective(TopK(), settings.score, settings.output))
         self._weights = [variable.value for variable in self._traced.variables]
         self.passes, self.outputs = 0, list[str]()

@@ -8,16 +8,17 @@ from seewhy.frameworks.stem import StemInput, has_positions, moving_operation
 Names = dict[Var, frozenset[str]]
 
 
-def find_stem_inputs(jaxpr: Jaxpr, tapped: Var, call: LayerCall) -> list[StemInput]:
+def find_stem_inputs(jaxpr: Jaxpr, image: Var, tapped: Var, call: LayerCall) -> list[StemInput]:
     """Return what the stem receives, as far as the tapped output depends on it.
 
     Args:
-        jaxpr: The model, whose last input is the image.
+        jaxpr: The model.
+        image: Its input that is followed; every other is no image.
         tapped: The output of a layer; the only result if no convolution precedes it.
         call: The call of that layer.
     """
-    moved: Names = {jaxpr.invars[-1]: frozenset()}
-    weights = set(jaxpr.invars[:-1])
+    moved: Names = {image: frozenset()}
+    weights = set(jaxpr.invars) - {image}
     found: list[StemInput] = []
     for equation in _between(jaxpr, tapped):
         images = [atom for atom in variables(equation) if atom in moved]

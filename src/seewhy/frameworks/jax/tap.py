@@ -9,7 +9,7 @@ import keras
 from seewhy.errors import LayerError
 from seewhy.frameworks.jax.logits import bypass_final_activation
 from seewhy.frameworks.jax.trunk_and_head import (
-    INPUT_POSITION,
+    MARK,
     ClosedJaxpr,
     Literal,
     Var,
@@ -17,6 +17,7 @@ from seewhy.frameworks.jax.trunk_and_head import (
     mark,
     mark_position,
     tapped_variable,
+    variable_origins,
 )
 from seewhy.frameworks.keras.calls import KerasRecorder
 from seewhy.frameworks.layers import INPUT, LayerCall
@@ -74,6 +75,7 @@ class TracedModel(NamedTuple):
         calls: Every call of every layer.
         shapes: The shape of each marked output, by the name of its mark.
         structure: The model's outputs: a tensor's position among the jaxpr's outputs, or the type of any other value.
+        input_order: For each input among the jaxpr's, its position among `leaves`.
     """
 
     jaxpr: ClosedJaxpr
@@ -81,6 +83,7 @@ class TracedModel(NamedTuple):
     calls: tuple[LayerCall, ...]
     shapes: dict[str, tuple[int, ...]]
     structure: ArrayTree
+    input_order: tuple[int, ...]
 
     @property
     def has_float16(self) -> bool:
@@ -113,10 +116,23 @@ class TracedModel(NamedTuple):
         images = len(self.jaxpr.jaxpr.invars) - len(self.variables)
         return carrying_variables(self.jaxpr, images, selected.tensors)
 
+    def origins(self) -> dict[str, frozenset[int]]:
+        """Return for the mark of each output the inputs that it is computed from, by their positions among `leaves`."""
+        found = variable_origins(self.jaxpr, len(self.input_order))
+        return {
+            equation.params["name"]: frozenset(self.input_order[each] for each in found.get(equation.outvars[0], ()))
+            for equation in self.jaxpr.jaxpr.eqns
+            if equation.primitive.name == MARK
+        }
+
+    def input_position(self, leaf: int) -> int:
+        """Return the position that stands for an input: below 0, counted from the last of the jaxpr's inputs."""
+        return self.input_order.index(leaf) - len(self.input_order)
+
     def position(self, call: LayerCall) -> int:
         """Return the position of the equation that computes a call's output."""
         if call.path == INPUT:
-            return INPUT_POSITION
+            return self.input_position(call.execution - 1)
         name = mark_name(call)
         position = mark_position(self.jaxpr.jaxpr, name, self.shapes[name])
         if position is None:

@@ -22,7 +22,7 @@ from jax.extend.core import JaxprEqn as JaxprEqn
 from jax.extend.core import Literal as Literal
 from jax.extend.core import Var as Var
 
-from seewhy.frameworks.dataflow import Operation, carriers
+from seewhy.frameworks.dataflow import Operation, carriers, origins
 from seewhy.types import NativeTensor
 
 JaxprFunction = Callable[..., list[NativeTensor]]
@@ -58,9 +58,6 @@ ACTIVATIONS = {
 
 MARK = "name"
 """The primitive of a mark."""
-
-INPUT_POSITION = -1
-"""The position before the first equation: all of the model is the head."""
 
 _trace_numbers = itertools.count()
 
@@ -136,12 +133,13 @@ def split(
 
     Args:
         closed: The jaxpr.
-        position: The position of an equation. At `INPUT_POSITION` the trunk returns the last of the jaxpr's inputs,
-            which is the model's.
+        position: The position of an equation. Below 0, that of one of the jaxpr's inputs, counted from the last: the
+            trunk returns this input, and all that depends on it is the head.
         outputs: The variables that the head returns.
         evaluate: Evaluates the head's equations; `evaluate_equation` by default.
     """
-    trunk_equations, following = list(closed.jaxpr.eqns[: position + 1]), closed.jaxpr.eqns[position + 1 :]
+    start = max(position + 1, 0)
+    trunk_equations, following = list(closed.jaxpr.eqns[:start]), closed.jaxpr.eqns[start:]
     tapped = tapped_variable(closed.jaxpr, position)
     dependents, head_equations = {tapped}, []
     for equation in following:  # those that do not depend on the layer, such as a parallel branch, belong to the trunk
@@ -165,9 +163,15 @@ def carrying_variables(closed: ClosedJaxpr, images: int, outputs: Sequence[Atom]
     return carriers(operations, closed.jaxpr.invars[len(closed.jaxpr.invars) - images :], results)
 
 
+def variable_origins(closed: ClosedJaxpr, images: int) -> dict[Any, frozenset[int]]:
+    """Return for variables that depend on the last `images` inputs the positions of those that they depend on."""
+    operations = [Operation(tuple(variables(each)), each.outvars) for each in closed.jaxpr.eqns]
+    return origins(operations, closed.jaxpr.invars[len(closed.jaxpr.invars) - images :])
+
+
 def tapped_variable(jaxpr: Jaxpr, position: int) -> Var:
-    """Return the variable at which a jaxpr is split."""
-    return jaxpr.invars[-1] if position == INPUT_POSITION else jaxpr.eqns[position].outvars[0]
+    """Return the variable at which a jaxpr is split; the position is as for `split`."""
+    return jaxpr.invars[position] if position < 0 else jaxpr.eqns[position].outvars[0]
 
 
 def evaluate_equation(equation: JaxprEqn, arrays: Sequence[NativeTensor]) -> Sequence[NativeTensor]:

@@ -26,7 +26,7 @@ from seewhy.frameworks.keras.layouts import declared_channels_first
 from seewhy.frameworks.keras.operations import axes_order, keras_layers
 from seewhy.frameworks.keras.private_api import input_structure
 from seewhy.frameworks.kernels import Kernels
-from seewhy.frameworks.layers import INPUT_CALL, LayerCall
+from seewhy.frameworks.layers import INPUT_CALL, LayerCall, LayerChoice
 from seewhy.frameworks.model_layers import ModelLayers
 from seewhy.frameworks.recorder import Recorder
 from seewhy.frameworks.structures import (
@@ -102,15 +102,12 @@ class KerasFramework(Framework):
         floats = iter("float" in keras.backend.standardize_dtype(tensor.dtype) for tensor in leaves(symbolic))
         return map_tree(lambda array: array.astype(np.float32, copy=False) if next(floats) else array, checked)
 
-    def _input_names(self, inputs: InputBatch) -> list[str]:
-        """Return the name of each input, in the order of `leaves`; "input" for the only one."""
+    def declared_inputs(self) -> tuple[str, ...]:
         symbolic = self._symbolic_inputs()
-        if len(leaves(inputs)) == 1:
-            return ["input"]
-        if symbolic is not None:
-            return [tensor.name for tensor in leaves(symbolic)]
-        flat = list(inputs) if isinstance(inputs, dict) and len(inputs) == len(leaves(inputs)) else None
-        return flat or [f"input {position}" for position in range(1, len(leaves(inputs)) + 1)]
+        if symbolic is None:
+            return ()
+        is_flat = isinstance(symbolic, dict) and len(symbolic) == len(leaves(symbolic))
+        return tuple(symbolic) if is_flat else tuple(tensor.name for tensor in leaves(symbolic))
 
     def _recording(self, layers: Mapping[str, Any], recorder: Recorder) -> AbstractContextManager[None]:
         """Let a recorder observe the calls of `layers`, by path, and let the model run without rematerialization."""
@@ -124,7 +121,13 @@ class KerasFramework(Framework):
     def channels_first(self) -> bool:
         """Whether the input is an image with channels first: its only axis of size 3 tells, or else the first layer."""
         shape = self.input_shape()
-        if not isinstance(shape, tuple) or len(shape) != 4:
+        return isinstance(shape, tuple) and self._has_channels_first(shape)
+
+    def is_channels_first(self, name: str, shape: tuple[int | None, ...]) -> bool:
+        return self._has_channels_first(shape)
+
+    def _has_channels_first(self, shape: tuple[int | None, ...]) -> bool:
+        if len(shape) != 4:
             return False
         if (shape[1] == 3) != (shape[3] == 3):
             return bool(shape[1] == 3)
@@ -156,10 +159,10 @@ class KerasFramework(Framework):
         """Return a key for what is compiled for these layers and inputs of this shape, with any number of images."""
         return (self._model_layers.now().version, shape_key(inputs))
 
-    @property
-    def _input_call(self) -> LayerCall:
-        """The model's input, treated as the output of a first layer."""
-        return replace(INPUT_CALL, channels_first=self.channels_first)
+    def _input_call(self, inputs: InputBatch, layer: LayerChoice) -> LayerCall:
+        """Return one of the model's inputs, treated as the output of a first layer."""
+        is_first = self.has_channels_first(inputs, layer.leaf)
+        return replace(INPUT_CALL, execution=layer.leaf + 1, channels_first=is_first)
 
     def is_unscaled(self, inputs: InputBatch) -> bool:
         return isinstance(self.input_shape(), tuple) and _begins_with_convolution(self._model)

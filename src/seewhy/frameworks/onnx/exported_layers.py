@@ -81,7 +81,7 @@ def exported_layers(
 def in_runtime(framework: Onnx, calls: Iterable[LayerCall], runtime: Backend, precision: Precision) -> ExportedLayers:
     """Return what runs an ONNX model in another runtime, where its layers are the same values."""
     values = {(call.path, call.execution): call.path for call in calls}
-    return ExportedLayers(framework.on(runtime, precision), framework.input_names, values)
+    return ExportedLayers(framework.on(runtime, precision), framework.declared_inputs(), values)
 
 
 def _values(tree: object) -> Iterator[object]:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from seewhy.errors import LayerError, OptionError
 from seewhy.frameworks.base import Framework, Head
 from seewhy.frameworks.compiled import CompiledCache
-from seewhy.frameworks.dataflow import Operation, carriers
+from seewhy.frameworks.dataflow import Operation, carriers, origins
 from seewhy.frameworks.export_settings import ExplainedModel, ExportSettings
 from seewhy.frameworks.fingerprint import fingerprint
 from seewhy.frameworks.kernels import Kernels
@@ -50,7 +50,7 @@ from seewhy.frameworks.onnx.stem import find_stem_inputs, is_unscaled
 from seewhy.frameworks.onnx.tap import Tap
 from seewhy.frameworks.outputs import Outputs, SelectedOutputs, select_outputs
 from seewhy.frameworks.recorder import translated_errors
-from seewhy.frameworks.stem import StemValues
+from seewhy.frameworks.stem import StemInput, StemValues
 from seewhy.frameworks.structures import ArrayTree, InputBatch, InputSpec, check_arrays, leaves, only_leaf, shape_key
 from seewhy.targets import Objective, TopK
 from seewhy.types import (
@@ -115,10 +115,11 @@ class Onnx(Framework):
         """Whether images are (N, K, h, w): the first convolution tells, or the axis of 1, 3 or 4 channels."""
         return self._channels_first
 
-    @property
-    def input_names(self) -> list[str]:
-        """The names of the inputs."""
-        return list(self._inputs)
+    def is_channels_first(self, name: str, shape: Shape) -> bool:
+        return has_channels_first(self._model.proto, name, self._inputs[name])
+
+    def declared_inputs(self) -> tuple[str, ...]:
+        return tuple(self._inputs)
 
     def fingerprint(self) -> str:
         graph = self._model.proto.graph
@@ -191,7 +192,14 @@ class Onnx(Framework):
         graph, call = self._graph(inputs), self._call(inputs, layer)
         selected = self._select(graph, objective)
         differentiated = _differentiated(selected, objective)
-        key = (shape_key(inputs), call.path, tuple(selected.tensors), tuple(differentiated), derivatives, gradient_rule)
+        key = (
+            shape_key(inputs),
+            graph.value_of(call),
+            tuple(selected.tensors),
+            tuple(differentiated),
+            derivatives,
+            gradient_rule,
+        )
         with self._translated(inputs):
             tap: Tap = self._compiled.get(
                 key,
@@ -262,7 +270,7 @@ class Onnx(Framework):
     def head(self, inputs: InputBatch, layer: LayerChoice, objective: Objective) -> Head:
         graph, call = self._graph(inputs), self._call(inputs, layer)
         selected, objective = self._select(graph, objective), objective.for_image(0)
-        value = call.path or graph.inputs[0]
+        value = graph.value_of(call)
         axis = graph.image_axis(value)
         source = None if axis is None else CountSource(value, axis)
         part = Part(graph, [value], selected.tensors, graph.descendants([value]), count_source=source)
@@ -302,13 +310,21 @@ class Onnx(Framework):
         found = self._carriers(graph, self._select(graph, objective))
         return frozenset((call.path, call.execution) for call in self.calls(inputs) if call.path in found)
 
-    def moves_image(self, inputs: InputBatch, layer: LayerChoice) -> bool:
-        found = find_stem_inputs(self._graph(inputs), self._call(inputs, layer))
-        return any(stem.is_moved(self.image_size(inputs)) for stem in found)
+    def origins(self, inputs: InputBatch) -> Mapping[tuple[str, int], frozenset[int]]:
+        graph, names = self._graph(inputs), list(self._by_name(inputs))
 
-    def stem_values(self, inputs: InputBatch, layer: LayerChoice) -> list[StemValues]:
-        graph = self._graph(inputs)
-        found = find_stem_inputs(graph, self._call(inputs, layer))
+        def find() -> dict[Hashable, frozenset[int]]:
+            return origins([Operation(list(reads(node)), list(node.output)) for node in graph.nodes], names)
+
+        found: dict[Hashable, frozenset[int]] = self._compiled.get(("origins", graph.version, tuple(names)), find)
+        return {(call.path, call.execution): found[call.path] for call in self.calls(inputs) if call.path in found}
+
+    def moves_image(self, inputs: InputBatch, layer: LayerChoice, leaf: int = 0) -> bool:
+        size, found = self.image_size(inputs, leaf), self._stem(inputs, layer, leaf)
+        return any(stem.is_moved(size) for stem in found)
+
+    def stem_values(self, inputs: InputBatch, layer: LayerChoice, leaf: int = 0) -> list[StemValues]:
+        graph, found = self._graph(inputs), self._stem(inputs, layer, leaf)
         with self._translated(inputs):
             values = self._run(graph, [stem.tensor for stem in found], inputs)
         return [
@@ -319,18 +335,22 @@ class Onnx(Framework):
     def is_unscaled(self, inputs: InputBatch) -> bool:
         return isinstance(self.input_shape(), tuple) and is_unscaled(self._graph(inputs))
 
+    def _stem(self, inputs: InputBatch, layer: LayerChoice, leaf: int) -> list[StemInput]:
+        image = list(self._by_name(inputs))[leaf]
+        return find_stem_inputs(self._graph(inputs), image, self._call(inputs, layer))
+
     def _layers(self) -> dict[str, Any]:
         shapes = {name: with_default_sizes(shape) for name, shape in self._inputs.items()}
         graph = self._inferred_graph(shapes)
         return {call.path: call for call in value_calls(graph, channels_first=self.channels_first)}
 
     def _call(self, inputs: InputBatch, layer: LayerChoice) -> LayerCall:
-        if not layer.is_input:
-            self._model_layers.now().check(layer)
-            return check_tapped(layer, self.calls(inputs))
-        if len(self._inputs) > 1:
-            raise LayerError("The model has several inputs, so its input cannot be explained. Name a layer.")
-        return replace(INPUT_CALL, channels_first=self.channels_first)
+        if layer.is_input:
+            number = list(self._inputs).index(list(self._by_name(inputs))[layer.leaf]) + 1
+            is_first = self.has_channels_first(inputs, layer.leaf)
+            return replace(INPUT_CALL, execution=number, channels_first=is_first)
+        self._model_layers.now().check(layer)
+        return check_tapped(layer, self.calls(inputs))
 
     def _graph(self, inputs: InputBatch) -> Graph:
         shapes = {name: (self.batch_size, *array.shape[1:]) for name, array in self._by_name(inputs).items()}

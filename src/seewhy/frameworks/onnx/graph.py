@@ -13,6 +13,7 @@ import onnx
 from numpy.typing import NDArray
 
 from seewhy.errors import ModelError
+from seewhy.frameworks.layers import LayerCall
 from seewhy.frameworks.onnx.shapes import Shape, ValueInfo, infer_values
 
 AI_ONNX = ("", "ai.onnx")
@@ -79,6 +80,10 @@ class Graph:
         """The number of images that the model takes; None for any."""
         shape = self.shape(self.inputs[0])
         return shape[0] if shape else None
+
+    def value_of(self, call: LayerCall) -> str:
+        """Return the value that a call of a layer returns; of a call that stands for an input, that input."""
+        return call.path or self.inputs[call.execution - 1]
 
     def producer(self, value: str) -> onnx.NodeProto | None:
         """Return the node that computes a value; None for inputs and initializers."""

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from seewhy.errors import TargetError
 from seewhy.frameworks.onnx import array_namespace as xp
 from seewhy.frameworks.outputs import Outputs
-from seewhy.targets import Class, Objective, Region, TopK
+from seewhy.targets import Class, Combined, Objective, Region, Target, TopK
 from seewhy.targets.contrast import similar_classes
 
 MAX_VALUES = 4096
@@ -74,7 +74,7 @@ def _closed_form(
     scores: NDArray[Any],
     indices: NDArray[Any],
 ) -> NDArray[Any] | None:
-    """Return the derivatives of logits of classes, or of their sum in a region; None for any other objective."""
+    """Return the derivatives of logits of classes, or of their sums in regions; None for any other objective."""
     if objective.score != "logit":
         return None
     images, targets = scores.shape
@@ -88,13 +88,35 @@ def _closed_form(
             _subtract_similar(gradients, read, value, objective, arrays)
             return gradients if _is_sum(gradients, value, scores) else None
         return gradients if are_logits(value, scores, indices) else None
-    if isinstance(objective.target, Region):
-        masks, classes = arrays
-        has_channels_first = objective.target.has_channels_first(value.shape)
-        moved = gradients if has_channels_first else np.moveaxis(gradients, -1, 2)
-        moved[np.arange(images), 0, classes[:, 0]] = masks
+    regions = [_regions(objective.target.for_image(image)) for image in range(images)]
+    if all(len(of_image) == targets for of_image in regions):
+        logits: Any = read([value, value]).logits
+        for image, of_image in enumerate(regions):
+            for position, region in enumerate(of_image):
+                _fill_region(gradients[image, position], region, np.shape(logits))
         return gradients if _is_sum(gradients, value, scores) else None
     return None
+
+
+def _regions(target: Target) -> list[Region]:
+    """Return the regions that a target of one image is made of; none if it is anything else."""
+    parts = target.parts if isinstance(target, Combined) else (target,)
+    regions = [part for part in parts if isinstance(part, Region)]
+    return regions if len(regions) == len(parts) else []
+
+
+def _fill_region(gradients: NDArray[Any], region: Region, logits: tuple[int, ...]) -> None:
+    """Set the derivatives of a region's score by a value of one image.
+
+    Args:
+        gradients: (C, *space) or (*space, C), zeros.
+        region: Of one image.
+        logits: The shape of the logits, which has two channels where the value has one with a sigmoid.
+    """
+    axis = 1 if region.has_channels_first(logits) else -1
+    by_class, index = np.moveaxis(gradients, 0 if axis == 1 else -1, 0), int(region.class_)
+    is_single = len(by_class) == 1 and logits[axis] == 2
+    by_class[0 if is_single else index] = region.mask * (-1.0 if is_single and index == 0 else 1.0)
 
 
 def _subtract_similar(

@@ -16,14 +16,15 @@ KEEPING = {"Identity", "Cast", "Transpose", "Pad", "Dropout"}
 """Operators that scale nothing."""
 
 
-def find_stem_inputs(graph: Graph, call: LayerCall) -> list[StemInput]:
+def find_stem_inputs(graph: Graph, image: str, call: LayerCall) -> list[StemInput]:
     """Return what the stem receives, as far as a value depends on it.
 
     Args:
         graph: The model.
+        image: The input that is followed.
         call: The value; the only result if no convolution precedes it.
     """
-    image, tapped = graph.inputs[0], call.path or graph.inputs[0]
+    tapped = graph.value_of(call)
     moved: dict[str, frozenset[str]] = {image: frozenset()}
     found: list[StemInput] = []
     for node in graph.nodes_for([tapped], [image]):

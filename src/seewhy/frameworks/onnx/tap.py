@@ -81,7 +81,7 @@ class Tap:
         sessions: Sessions,
     ) -> None:
         self._graph, self._call = graph, call
-        self.value = call.path or graph.inputs[0]
+        self.value = graph.value_of(call)
         self._rank = len(graph.shape(self.value) or ())
         self._derivatives = derivatives
         self._divisor: int | None = None

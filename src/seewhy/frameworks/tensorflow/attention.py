@@ -42,12 +42,14 @@ class TracedCalls(NamedTuple):
             can be captured.
         layouts: The layouts of these maps.
         links: As in `FoundAttention`.
+        origins: The inputs that each call is computed from, as `Framework.origins` returns; empty for one input.
     """
 
     calls: tuple[LayerCall, ...]
     map_shapes: Callable[..., Any] | None
     layouts: list[MapLayout]
     links: tuple[bool, ...]
+    origins: dict[tuple[str, int], frozenset[int]]
 
 
 @final

@@ -38,7 +38,6 @@ from seewhy.frameworks.structures import (
     leaves,
     map_tree,
     model_run_error,
-    only_leaf,
 )
 from seewhy.frameworks.tensorflow.attention import TracedCalls, map_tensors
 from seewhy.frameworks.tensorflow.guided import check_head_activations, guide_relus
@@ -49,7 +48,13 @@ from seewhy.frameworks.tensorflow.onnx import WeightReader, export
 from seewhy.frameworks.tensorflow.precision import check_bfloat16, compiled
 from seewhy.frameworks.tensorflow.stem import find_stem_inputs
 from seewhy.frameworks.tensorflow.tap import OutputRecorder, TensorflowTap, gradients
-from seewhy.frameworks.tensorflow.trunk_and_head import carrying_tensors, is_bypassed, over_perturbations, split
+from seewhy.frameworks.tensorflow.trunk_and_head import (
+    carrying_tensors,
+    is_bypassed,
+    origins_of_tensors,
+    over_perturbations,
+    split,
+)
 from seewhy.targets import Objective, TargetScores, TopK
 from seewhy.types import (
     AttentionCapture,
@@ -174,17 +179,20 @@ class KerasTensorflow(KerasFramework):
         self._compile(forward, inputs)
         return frozenset(found)
 
-    def moves_image(self, inputs: InputBatch, layer: LayerChoice) -> bool:
-        key = (self._shape_key(inputs), layer)
+    def origins(self, inputs: InputBatch) -> Mapping[tuple[str, int], frozenset[int]]:
+        return self._traced_calls(inputs).origins
+
+    def moves_image(self, inputs: InputBatch, layer: LayerChoice, leaf: int = 0) -> bool:
+        key = (self._shape_key(inputs), layer, leaf)
         if key not in self._moves_image:  # the trace of a capture decides it too
-            self._trace_stem(inputs, layer)
+            self._trace_stem(inputs, layer, leaf)
         return self._moves_image[key]
 
-    def stem_values(self, inputs: InputBatch, layer: LayerChoice) -> list[StemValues]:
-        function, found = self._trace_stem(inputs, layer)
+    def stem_values(self, inputs: InputBatch, layer: LayerChoice, leaf: int = 0) -> list[StemValues]:
+        function, found = self._trace_stem(inputs, layer, leaf)
         return [
             StemValues(np.moveaxis(np.asarray(tensor, dtype=np.float32), stem.axes, (1, 2)), stem.window)
-            for tensor, stem in zip(self._run(function, only_leaf(inputs)), found, strict=True)
+            for tensor, stem in zip(self._run(function, inputs), found, strict=True)
         ]
 
     @property
@@ -217,7 +225,7 @@ class KerasTensorflow(KerasFramework):
         tap = TensorflowTap(self._model, layer, self._execution(inputs, layer), tape)
         with self._recording(self._layers, tap):
             if layer.is_input:
-                tap.watch(self._input_call, only_leaf(batch))
+                tap.watch(self._input_call(inputs, layer), leaves(batch)[layer.leaf])
             with guide_relus(gradient_rule):
                 tree = self._forward(batch, tap)
             tap.check()
@@ -257,7 +265,7 @@ class KerasTensorflow(KerasFramework):
 
     def _forward(self, inputs: InputBatch, recorder: KerasRecorder | None = None) -> ArrayTree:
         if recorder is not None:
-            recorder.name_inputs(self._input_names(inputs), leaves(inputs))
+            recorder.name_inputs(self.input_names(inputs), leaves(inputs))
         with translated_errors(inputs, FAILURES, recorder, plain_message), preserve_keras_state(self._model):
             return self._model(inputs, training=False)
 
@@ -273,13 +281,19 @@ class KerasTensorflow(KerasFramework):
         return traced
 
     def _trace_calls(self, inputs: InputBatch) -> TracedCalls:
-        recorder, is_free = KerasRecorder(self._model), self._is_free_of_attention
+        recorder, is_free = OutputRecorder(self._model), self._is_free_of_attention
         layouts: list[MapLayout] = []
         links: list[bool] = []
+        origins: dict[tuple[str, int], frozenset[int]] = {}
 
         def forward(batch: InputBatch) -> list[NativeTensor]:
             with self._recording(self._layers, recorder):
                 self._forward(batch, recorder)
+            if len(leaves(batch)) > 1:
+                found = origins_of_tensors(leaves(batch))
+                origins.update(
+                    (call, found.get(output.ref(), frozenset())) for call, output in recorder.outputs.items()
+                )
             if is_free:
                 return []
             with suppress(LayerError):
@@ -289,7 +303,7 @@ class KerasTensorflow(KerasFramework):
             return []
 
         function = self._compile(forward, inputs)  # dropped, of some 10 MB, where it computes nothing
-        return TracedCalls(recorder.ordered_calls(), function if layouts else None, layouts, tuple(links))
+        return TracedCalls(recorder.ordered_calls(), function if layouts else None, layouts, tuple(links), origins)
 
     def _attention_shapes(self, inputs: InputBatch) -> tuple[tuple[int, ...], ...]:
         traced, images = self._traced_calls(inputs), image_count(inputs)
@@ -353,12 +367,13 @@ class KerasTensorflow(KerasFramework):
             # All layers are recorded, whichever is tapped: an earlier one may determine the layout of its output.
             with tape, self._recording(self._layers, tap):
                 if layer.is_input:
-                    tap.watch(self._input_call, only_leaf(batch))
+                    tap.watch(self._input_call(inputs, layer), leaves(batch)[layer.leaf])
                 with guide_relus(gradient_rule):
                     tree = self._forward(batch, tap)
                 tap.check()
                 if not layer.is_input:
-                    self._find_stem(inputs, batch, tap)
+                    for leaf in range(len(leaves(inputs))):
+                        self._find_stem(inputs, batch, tap, leaf)
                 selected, is_taped, is_inlined = select_tensorflow_outputs(tree, objective)
                 mean = pooled_mean(selected.tensors, tap.output, tap.space)
                 if derivatives == "gradients" and gradient_rule in GUIDED_RULES:
@@ -385,29 +400,32 @@ class KerasTensorflow(KerasFramework):
         function = self._compile(capture, inputs, (np.ones((1, 1), np.float32), *arrays) if is_scaled else arrays)
         return CompiledCapture(function, **facts, scale_shape=(1, 1) if is_scaled else None)
 
-    def _find_stem(self, inputs: InputBatch, batch: InputBatch, tap: TensorflowTap) -> list[StemInput]:
-        """Find what the stem receives in the graph of this trace, and note whether it is moved."""
-        image = only_leaf(inputs)
-        is_images = not isinstance(image, (list, dict)) and image.ndim == 4
-        found = find_stem_inputs(only_leaf(batch), tap.output, tap.call) if is_images else []
-        moved = any(stem.is_moved(self.image_size(inputs)) for stem in found)
-        self._moves_image[(self._shape_key(inputs), tap.layer)] = moved
+    def _find_stem(self, inputs: InputBatch, batch: InputBatch, tap: TensorflowTap, leaf: int) -> list[StemInput]:
+        """Find what the stem receives of an input in the graph of this trace, and note whether it is moved."""
+        is_images = leaves(inputs)[leaf].ndim == 4
+        found = find_stem_inputs(leaves(batch)[leaf], tap.output, tap.call) if is_images else []
+        moved = any(stem.is_moved(self.image_size(inputs, leaf)) for stem in found)
+        self._moves_image[(self._shape_key(inputs), tap.layer, leaf)] = moved
         return found
 
-    def _trace_stem(self, inputs: InputBatch, layer: LayerChoice) -> tuple[Callable[..., Any], list[StemInput]]:
+    def _trace_stem(
+        self, inputs: InputBatch, layer: LayerChoice, leaf: int
+    ) -> tuple[Callable[..., Any], list[StemInput]]:
         tap = TensorflowTap(self._model, layer, self._execution(inputs, layer))
-        image = only_leaf(inputs)
+        arrays = leaves(inputs)
         found: list[StemInput] = []
 
-        def forward(tensor: NativeTensor) -> None:
-            batch = map_tree(lambda _: tensor, inputs)
+        def forward(*tensors: NativeTensor) -> None:
+            batch = with_leaves(inputs, iter(tensors))
             with self._recording(self._layers, tap):
                 self._forward(batch, tap)
             tap.check()
-            found[:] = self._find_stem(inputs, batch, tap)
+            found[:] = self._find_stem(inputs, batch, tap, leaf)
 
-        graph = tf.compat.v1.wrap_function(forward, [tf.TensorSpec((None, *image.shape[1:]), image.dtype)])
-        return graph.prune(graph.inputs[:1], [stem.tensor for stem in found]), found
+        specs = [tf.TensorSpec((None, *array.shape[1:]), array.dtype) for array in arrays]
+        graph = tf.compat.v1.wrap_function(forward, specs)
+        function = graph.prune(graph.inputs[: len(arrays)], [stem.tensor for stem in found])
+        return lambda batch: function(*leaves(batch)), found
 
     def _trace_head(self, inputs: InputBatch, layer: LayerChoice, objective: Objective) -> CompiledHead:
         tap = TensorflowTap(self._model, layer, self._execution(inputs, layer))
@@ -416,7 +434,7 @@ class KerasTensorflow(KerasFramework):
         def forward(batch: InputBatch) -> None:
             with self._recording(self._layers, tap):
                 if layer.is_input:
-                    tap.watch(self._input_call, only_leaf(batch))
+                    tap.watch(self._input_call(inputs, layer), leaves(batch)[layer.leaf])
                 raw = self._forward(batch, tap)
             tap.check()
             selected, *_ = select_tensorflow_outputs(raw, objective)

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 import tensorflow as tf
 
-from seewhy.frameworks.dataflow import Operation, carriers
+from seewhy.frameworks.dataflow import Operation, carriers, origins
 from seewhy.frameworks.tensorflow.operation_types import PRODUCTS, SHAPES
 from seewhy.types import NativeTensor
 
@@ -43,6 +43,12 @@ def carrying_tensors(batch: Sequence[NativeTensor], fetches: Sequence[NativeTens
     """Return references to the tensors that no path from the batch to `fetches` bypasses."""
     operations = [part for operation in fetches[0].graph.get_operations() for part in _operations(operation)]
     return carriers(operations, [tensor.ref() for tensor in batch], [tensor.ref() for tensor in fetches])
+
+
+def origins_of_tensors(batch: Sequence[NativeTensor]) -> dict[Any, frozenset[int]]:
+    """Return for references to the tensors that depend on the batch the positions of the inputs that they depend on."""
+    operations = [part for operation in batch[0].graph.get_operations() for part in _operations(operation)]
+    return origins(operations, [tensor.ref() for tensor in batch])
 
 
 def is_bypassed(batch: Sequence[NativeTensor], tapped: NativeTensor, fetches: Sequence[NativeTensor]) -> bool:

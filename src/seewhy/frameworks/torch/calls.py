@@ -23,6 +23,7 @@ from seewhy.frameworks.torch.private_api import (
     version_of,
 )
 from seewhy.frameworks.torch.tensors import TRANSFORMED, has_memory
+from seewhy.frameworks.torch.ultralytics import inner_model
 from seewhy.threads import this_thread
 from seewhy.types import NativeTensor
 
@@ -45,10 +46,12 @@ class TorchRecorder(Recorder):
         self._numbers: Counter[str] = Counter()
         self._calls_by_storage: dict[Any, tuple[Any, LayerCall]] = {}
         self._images = 0
+        self._frames: set[int] = set()
 
     def enter(self, batch: Any) -> Any:
         """Record the layout of the model's inputs, and return them unchanged."""
-        self._images = len(leaves(batch)[0])
+        first = leaves(batch)[0]
+        self._images, self._frames = len(first), set(first.shape[1:3]) if first.ndim == 5 else set()
         for tensor in leaves(batch):
             self._layouts.set_layout(tensor, channels_first=True)
         return batch
@@ -59,7 +62,9 @@ class TorchRecorder(Recorder):
         is_reachable = not isinstance(output, torch.Tensor) or has_memory(output)
         channels_first = is_reachable and _has_spatial_axes(output) and self._is_channels_first(output)
         images_second = is_reachable and not channels_first and _has_images_second(output, self._images)
+        frames = self._frames_of(output) if is_reachable else 1
         shape = _shape(output, channels_first, images_second) if is_reachable else None
+        shape = shape if shape is None or frames == 1 else (frames, *shape)
         call = LayerCall(
             path=path,
             kind=type(layer).__name__,
@@ -70,12 +75,20 @@ class TorchRecorder(Recorder):
             execution=self._numbers[path],
             channels_first=channels_first,
             images_second=images_second and shape is not None,
+            frames=frames,
             obstacle="" if is_reachable else TRANSFORMED,
         )
         if shape is not None:  # a weak reference: all of a model's outputs together may exceed the memory
             self._calls_by_storage[_storage_key(output)] = (weakref.ref(output), call)
         self.calls.append(call)
         return output
+
+    def _frames_of(self, output: Any) -> int:
+        """Return how many rows of an output with rows and columns are one video: its frames, folded into the batch."""
+        if not isinstance(output, torch.Tensor) or output.is_nested or output.ndim != 4 or not self._images:
+            return 1
+        frames, rest = divmod(output.shape[0], self._images)
+        return frames if not rest and frames in self._frames else 1
 
     def _is_channels_first(self, output: NativeTensor) -> bool:
         """Whether an output is (N, K, *space).
@@ -94,12 +107,14 @@ class TorchRecorder(Recorder):
 
         An output that was modified in place since is new: after a convolution and an in-place ReLU, the ReLU computed
         the values that the model continues with. A block that ends in a module that it calls several times, such as
-        the one ReLU of a residual block, is not a pass-through: the block's path names that call.
+        the one ReLU of a residual block, or of the whole model, is not a pass-through: the block's path names that
+        call.
         """
         reference, previous = self._calls_by_storage.get(_storage_key(output), (None, None))
         if reference is None or reference() is None or previous is None:
             return isinstance(layer, torch.nn.Flatten)  # it keeps the values, even where it has to copy them
-        is_shared_inside = previous.number > 1 and previous.path.startswith(path + ".")
+        is_block = previous.path.startswith(path + ".") or any(submodules(layer))
+        is_shared_inside = previous.number > 1 and is_block
         return previous.is_pooling or previous.is_pass_through or not is_shared_inside
 
 
@@ -134,9 +149,10 @@ def recording_calls(layers: dict[str, Any], recorder: Recorder) -> Iterator[None
 
 
 def unwrap(model: Any) -> Any:
-    """Return the module that torch.compile or data parallelism wraps."""
+    """Return the module that torch.compile, data parallelism or a YOLO object of ultralytics wraps."""
     while True:
         inner = model.module if isinstance(model, WRAPPERS) else compiled_module(model)
+        inner = inner_model(model) if inner is None else inner
         if inner is None:
             return model
         model = inner

@@ -51,7 +51,7 @@ def clamped_scores(
     tap.check()
     with without_autocast():
         selected = select_torch_outputs(outputs, objective, functions, xp)
-        images = tap.output.shape[1 if tap.call.images_second else 0]
+        images = tap.output.shape[1 if tap.call.images_second else 0] // tap.call.frames
         arrays = target_arrays(objective, images, tap.output)
         scores: NativeTensor = selected.read(selected.tensors).score(objective, arrays, xp).scores
         return scores.detach().float()

@@ -23,6 +23,7 @@ from seewhy.errors import ModelRunError
 from seewhy.frameworks.base import CaptureType, Framework, Head, check_precision
 from seewhy.frameworks.cleanup import restoring
 from seewhy.frameworks.compiled import CompiledCache
+from seewhy.frameworks.declared_input import DeclaredInput
 from seewhy.frameworks.detections import CLASS_LOGITS, DetectedBox, DetectorRunner
 from seewhy.frameworks.exported_graph import ExportedGraph, numbered
 from seewhy.frameworks.fingerprint import fingerprint
@@ -30,6 +31,7 @@ from seewhy.frameworks.kernels import Kernels
 from seewhy.frameworks.layers import INPUT_CALL, LayerCall, LayerChoice, check_tapped
 from seewhy.frameworks.layouts import layer_layout
 from seewhy.frameworks.model_layers import Layers, ModelLayers
+from seewhy.frameworks.prompts import TextTower, are_images
 from seewhy.frameworks.recorder import translated_errors
 from seewhy.frameworks.stem import StemInput, StemValues
 from seewhy.frameworks.structures import (
@@ -37,14 +39,17 @@ from seewhy.frameworks.structures import (
     InputSpec,
     check_arrays,
     check_input_count,
+    image_at,
     image_count,
     is_float,
+    leaf_names,
+    leaves,
     map_arrays,
     map_tree,
     only_leaf,
     shape_key,
 )
-from seewhy.frameworks.torch import hugging_face
+from seewhy.frameworks.torch import hugging_face, ultralytics
 from seewhy.frameworks.torch.attention_links import LinkRecorder
 from seewhy.frameworks.torch.attention_recorder import AttentionMaps, AttentionRecorder
 from seewhy.frameworks.torch.attention_tap import AttentionTap
@@ -62,6 +67,7 @@ from seewhy.frameworks.torch.clamp import ClampTap, clamped_scores
 from seewhy.frameworks.torch.detectors import (
     Found,
     ReachRecorder,
+    check_scores_detections,
     declared_detector,
     detector_of_outputs,
     find_detections,
@@ -74,6 +80,7 @@ from seewhy.frameworks.torch.kernels import kernels_of, replaced_kernels
 from seewhy.frameworks.torch.layouts import TorchLayouts
 from seewhy.frameworks.torch.logits import FunctionRecorder, select_torch_outputs
 from seewhy.frameworks.torch.onnx import export, input_names
+from seewhy.frameworks.torch.origins import ValueRecorder, find_origins
 from seewhy.frameworks.torch.precision import autocast_to, without_autocast
 from seewhy.frameworks.torch.private_api import own_tensors, remove_hook
 from seewhy.frameworks.torch.restore import preserve_state
@@ -81,6 +88,7 @@ from seewhy.frameworks.torch.stem import StemComplete, StemRecorder, stem_values
 from seewhy.frameworks.torch.tap import TorchTap
 from seewhy.frameworks.torch.tensors import first_float_tensor, target_arrays, to_array, to_bytes
 from seewhy.frameworks.torch.trunk_and_head import Tape, TapeTap
+from seewhy.frameworks.torch.two_towers import find_towers
 from seewhy.frameworks.torch.weights_version import WeightsVersion
 from seewhy.frameworks.torch.without_autograd import AutogradUse, Trunk
 from seewhy.images.geometry import InputBox
@@ -123,6 +131,8 @@ class Torch(Framework):
         self._weights_version = WeightsVersion()
         self._detector = declared_detector(self._model)
         self._is_read = self._detector is not None
+        self._returns_pair = ultralytics.returns_pair(self._model)
+        self._towers = find_towers(self._model)
 
     def fingerprint(self) -> str:
         states = (pair for pair in self._model.state_dict().items() if isinstance(pair[1], torch.Tensor))
@@ -155,14 +165,23 @@ class Torch(Framework):
         if (most := self._parameters.most_inputs()) is not None:
             check_input_count(inputs, most)
         checked = check_arrays(map_arrays(to_array, inputs), None)
-        hugging_face.check_takes_images(self._model, list(self._parameters.now()), checked)
+        if self._towers is None:
+            hugging_face.check_takes_images(self._model, list(self._parameters.now()), checked)
         return checked
 
     def declared_size(self) -> tuple[int, int] | None:
-        return hugging_face.declared_size(self._model)
+        return hugging_face.declared_size(self._model) if self._towers is None else self._towers.image_size
+
+    def declared_input(self) -> DeclaredInput | None:
+        return ultralytics.declared_input(self._model)
 
     def declared_labels(self) -> Mapping[Any, Any] | None:
-        return hugging_face.declared_labels(self._model)
+        if self._towers is not None:
+            return None
+        return hugging_face.declared_labels(self._model) or ultralytics.declared_labels(self._model)
+
+    def text_tower(self) -> TextTower | None:
+        return self._towers
 
     def to_numpy(self, tensor: NativeTensor) -> NDArray[Any]:
         array: NDArray[Any] = to_array(tensor)
@@ -173,9 +192,10 @@ class Torch(Framework):
 
     def predict(self, inputs: InputBatch, output: int | str | None = None) -> NativeTensor | None:
         def run(functions: FunctionRecorder) -> NativeTensor | None:
-            outputs = self._forward(inputs, functions)
+            objective = Objective(TopK(), output=output)
+            outputs = self._forward(inputs, functions, None, objective)
             with without_autocast():
-                selected = select_torch_outputs(outputs, Objective(TopK(), output=output), functions, self.xp)
+                selected = select_torch_outputs(outputs, objective, functions, self.xp)
                 probabilities = selected.read(selected.tensors).probabilities
             return None if probabilities is None else probabilities.detach()
 
@@ -327,11 +347,42 @@ class Torch(Framework):
                 self._autograd_use.run(lambda functions: self._forward(inputs, functions))
             return None
 
-    def moves_image(self, inputs: InputBatch, layer: LayerChoice) -> bool:
-        return any(stem.is_moved(self.image_size(inputs)) for stem in self._stem(inputs, layer))
+    def origins(self, inputs: InputBatch) -> Mapping[tuple[str, int], frozenset[int]]:
+        layers = self._model_layers.now()
 
-    def stem_values(self, inputs: InputBatch, layer: LayerChoice) -> list[StemValues]:
-        return stem_values(self._stem(inputs, layer))
+        def run(batch: InputBatch, functions: FunctionRecorder) -> Mapping[tuple[str, int], NativeTensor]:
+            recorder = ValueRecorder()
+            with recording_calls(layers.by_path, recorder):
+                self._forward(batch, functions)
+            return recorder.values
+
+        def find() -> dict[tuple[str, int], frozenset[int]]:
+            with preserve_state(self._model):
+                return find_origins(image_at(inputs, 0), lambda batch: self._autograd_use.run(partial(run, batch)))
+
+        found: dict[tuple[str, int], frozenset[int]] = self._calls.get(
+            ("origins", layers.version, shape_key(inputs)), find
+        )
+        return found
+
+    def declared_inputs(self) -> tuple[str, ...]:
+        return self._parameters.names()
+
+    def input_names(self, inputs: InputBatch) -> tuple[str, ...]:
+        return leaf_names(inputs, self._parameters.all_names()[: len(leaves(inputs))])
+
+    def input_count(self) -> int:
+        return max(1, len(self._parameters.required()))
+
+    def arranged(self, sample: Any) -> Any:
+        return self._parameters.arranged(sample)
+
+    def moves_image(self, inputs: InputBatch, layer: LayerChoice, leaf: int = 0) -> bool:
+        size = self.image_size(inputs, leaf)
+        return any(stem.is_moved(size) for stem in self._stem(inputs, layer, leaf))
+
+    def stem_values(self, inputs: InputBatch, layer: LayerChoice, leaf: int = 0) -> list[StemValues]:
+        return stem_values(self._stem(inputs, layer, leaf))
 
     def is_unscaled(self, inputs: InputBatch) -> bool:
         """Run the model, and compare the input of its first convolution."""
@@ -358,10 +409,10 @@ class Torch(Framework):
         with torch.no_grad(), without_autocast():
             return method(capture)
 
-    def _stem(self, inputs: InputBatch, layer: LayerChoice) -> list[StemInput]:
+    def _stem(self, inputs: InputBatch, layer: LayerChoice, leaf: int) -> list[StemInput]:
         layers = self._model_layers.now()
         call = self._tapped_call(layers, inputs, layer)
-        recorder = StemRecorder(call)
+        recorder = StemRecorder(call, leaf)
         hooks = recording_calls({call.path: layers.by_path[call.path]}, recorder)
         with suppress(StemComplete), preserve_state(self._model), self._autograd_use.grad_mode(), hooks:
             self._forward(inputs, recorder, recorder)
@@ -371,7 +422,7 @@ class Torch(Framework):
         layers.check(layer)
         calls = self._calls_of(layers, inputs)  # for the input too: that run shows whether the model needs autograd
         if layer.is_input:
-            return MODULE_INPUT_CALL
+            return replace(MODULE_INPUT_CALL, execution=layer.leaf + 1)
         check_hookable(layer.path, layers.by_path)
         return check_tapped(layer, calls)
 
@@ -407,12 +458,17 @@ class Torch(Framework):
         batch = map_tree(self._to_tensor, inputs)
         with translated_errors(inputs, FAILURES, recorder), autocast_to(self._precision, batch), context:
             batch = batch if recorder is None else recorder.enter(batch)
-            if isinstance(batch, dict):
+            if self._towers is not None and are_images(batch):
+                outputs = self._towers.run(only_leaf(batch), self.prompt_classes)
+            elif isinstance(batch, dict):
                 outputs = self._model(**batch)
             else:
                 outputs = self._model(*batch) if isinstance(batch, list) else self._model(batch)
+        outputs = outputs[0] if self._returns_pair else outputs
         if not self._is_read:
             self._is_read, self._detector = True, detector_of_outputs(self._model, outputs) or self._detector
+        if objective is not None and self._detector is not None:
+            check_scores_detections(objective)
         return outputs
 
     def _found(

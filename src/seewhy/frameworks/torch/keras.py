@@ -4,8 +4,9 @@ The model runs once, without side effects. The layer's `call` is intercepted, an
 native module: gradients are recorded for the head and not for the trunk, whether or not the layers are trainable.
 """
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Mapping
 from contextlib import AbstractContextManager, suppress
+from functools import partial
 from typing import Any, final
 
 import keras
@@ -27,7 +28,16 @@ from seewhy.frameworks.layouts import layer_layout
 from seewhy.frameworks.model_layers import Layers
 from seewhy.frameworks.recorder import translated_errors
 from seewhy.frameworks.stem import StemInput, StemValues
-from seewhy.frameworks.structures import InputBatch, InputSpec, image_count, leaves, map_arrays, map_tree, shape_key
+from seewhy.frameworks.structures import (
+    InputBatch,
+    InputSpec,
+    image_at,
+    image_count,
+    leaves,
+    map_arrays,
+    map_tree,
+    shape_key,
+)
 from seewhy.frameworks.torch.attention_links import LinkRecorder
 from seewhy.frameworks.torch.attention_recorder import AttentionMaps, AttentionRecorder
 from seewhy.frameworks.torch.attention_tap import AttentionTap
@@ -37,6 +47,7 @@ from seewhy.frameworks.torch.failures import FAILURES
 from seewhy.frameworks.torch.finish_capture import finish_capture
 from seewhy.frameworks.torch.logits import FunctionRecorder, select_torch_outputs
 from seewhy.frameworks.torch.onnx import FunctionModule, export, input_names
+from seewhy.frameworks.torch.origins import ValueRecorder, find_origins
 from seewhy.frameworks.torch.precision import autocast_to, without_autocast
 from seewhy.frameworks.torch.restore import preserve_state
 from seewhy.frameworks.torch.stem import StemComplete, StemRecorder, stem_values
@@ -182,7 +193,7 @@ class KerasTorch(KerasFramework):
             recorders.append(recorder := ExportedOutputs(self._model))
             batch = with_leaves(inputs, iter(tensors))
             with self._recording(self._layers, recorder), preserve_keras_state(self._model):
-                recorder.name_inputs(self._input_names(batch), leaves(batch))
+                recorder.name_inputs(self.input_names(batch), leaves(batch))
                 return tuple(recorder.flatten(self._model(batch, training=False)))
 
         names, arrays = input_names(inputs), [keras.ops.convert_to_tensor(array) for array in leaves(inputs)]
@@ -219,11 +230,30 @@ class KerasTorch(KerasFramework):
                 self._autograd_use.run(lambda functions: self._forward(inputs, functions))
             return None
 
-    def moves_image(self, inputs: InputBatch, layer: LayerChoice) -> bool:
-        return any(stem.is_moved(self.image_size(inputs)) for stem in self._stem(inputs, layer))
+    def origins(self, inputs: InputBatch) -> Mapping[tuple[str, int], frozenset[int]]:
+        layers = self._model_layers.now()
 
-    def stem_values(self, inputs: InputBatch, layer: LayerChoice) -> list[StemValues]:
-        return stem_values(self._stem(inputs, layer))
+        def run(batch: InputBatch, functions: FunctionRecorder) -> Mapping[tuple[str, int], NativeTensor]:
+            recorder = ValueRecorder()
+            with self._recording(layers.by_path, recorder):
+                self._forward(batch, functions)
+            return recorder.values
+
+        def find() -> dict[tuple[str, int], frozenset[int]]:
+            with self._preserve_state(layers):
+                return find_origins(image_at(inputs, 0), lambda batch: self._autograd_use.run(partial(run, batch)))
+
+        found: dict[tuple[str, int], frozenset[int]] = self._calls.get(
+            ("origins", layers.version, shape_key(inputs)), find
+        )
+        return found
+
+    def moves_image(self, inputs: InputBatch, layer: LayerChoice, leaf: int = 0) -> bool:
+        size = self.image_size(inputs, leaf)
+        return any(stem.is_moved(size) for stem in self._stem(inputs, layer, leaf))
+
+    def stem_values(self, inputs: InputBatch, layer: LayerChoice, leaf: int = 0) -> list[StemValues]:
+        return stem_values(self._stem(inputs, layer, leaf))
 
     def apply(self, method: Callable[[CaptureType], NativeTensor], capture: CaptureType) -> NativeTensor:
         with torch.no_grad(), without_autocast():
@@ -233,10 +263,10 @@ class KerasTorch(KerasFramework):
         # A model's `modules()` lists neither the layers inside its layers nor the module in a TorchModuleWrapper.
         return preserve_state(self._model, *keras_layers(layers.by_path))
 
-    def _stem(self, inputs: InputBatch, layer: LayerChoice) -> list[StemInput]:
+    def _stem(self, inputs: InputBatch, layer: LayerChoice, leaf: int) -> list[StemInput]:
         layers = self._model_layers.now()
         call = self._tapped_call(layers, inputs, layer)
-        recorder = StemRecorder(call)
+        recorder = StemRecorder(call, leaf)
         hooks = self._recording({call.path: layers.by_path[call.path]}, recorder)
         with suppress(StemComplete), self._preserve_state(layers), self._autograd_use.grad_mode(), hooks:
             self._forward(inputs, recorder, recorder)
@@ -245,7 +275,7 @@ class KerasTorch(KerasFramework):
     def _tapped_call(self, layers: Layers, inputs: InputBatch, layer: LayerChoice) -> LayerCall:
         layers.check(layer)
         calls = self._calls_of(layers, inputs)  # for the input too: that run shows whether the model needs autograd
-        return self._input_call if layer.is_input else check_tapped(layer, calls)
+        return self._input_call(inputs, layer) if layer.is_input else check_tapped(layer, calls)
 
     def _calls_of(self, layers: Layers, inputs: InputBatch) -> tuple[LayerCall, ...]:
         def run(functions: FunctionRecorder) -> tuple[LayerCall, ...]:
@@ -270,7 +300,7 @@ class KerasTorch(KerasFramework):
         # Copied: a model may modify its input in place, and the array belongs to the caller.
         batch = map_tree(lambda array: keras.ops.convert_to_tensor(np.array(array)), inputs)
         if isinstance(recorder, KerasRecorder):
-            recorder.name_inputs(self._input_names(batch), leaves(batch))
+            recorder.name_inputs(self.input_names(batch), leaves(batch))
         with (
             translated_errors(inputs, FAILURES, recorder, plain_message),
             autocast_to(self._precision, batch),

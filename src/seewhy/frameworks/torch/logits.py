@@ -11,6 +11,7 @@ from torch.utils.weak import WeakTensorKeyDictionary
 from seewhy.frameworks.outputs import Outputs, SelectedOutputs, select_outputs
 from seewhy.frameworks.structures import ArrayTree
 from seewhy.frameworks.torch.private_api import DIFFERENTIATING, exclude_autograd, is_autograd_excluded, version_of
+from seewhy.frameworks.torch.two_towers import ImageEmbedding
 from seewhy.targets import Objective
 from seewhy.types import FinalActivation, Namespace, NativeTensor
 
@@ -138,6 +139,7 @@ def select_torch_outputs(
     def read(raw: NativeTensor, logits: NativeTensor, activation: FinalActivation, tree: ArrayTree) -> Outputs:
         return Outputs.read(raw, logits.float(), activation, xp, tree)
 
-    return select_outputs(
-        tree, objective, lambda value: isinstance(value, torch.Tensor), functions.bypass_final_activation, read
-    )
+    def bypass(raw: NativeTensor) -> tuple[FinalActivation, NativeTensor]:
+        return ("embedding", raw) if isinstance(tree, ImageEmbedding) else functions.bypass_final_activation(raw)
+
+    return select_outputs(tree, objective, lambda value: isinstance(value, torch.Tensor), bypass, read)

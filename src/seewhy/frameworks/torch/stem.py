@@ -47,15 +47,17 @@ class StemRecorder(TorchFunctionMode, Recorder):
 
     Args:
         call: The call of that layer, which raises `StemComplete`.
+        leaf: Which of the model's inputs is followed, by its position among `leaves`.
 
     Attributes:
         found: What the stem receives; only the layer's output if no convolution precedes it.
     """
 
-    def __init__(self, call: LayerCall) -> None:
+    def __init__(self, call: LayerCall, leaf: int = 0) -> None:
         super().__init__()
         self.found: list[StemInput] = []
         self._call = call
+        self._leaf = leaf
         self._calls_left = call.execution
         # Tensors are kept: PyTorch would use the memory of a deleted one for another.
         self._moved: dict[int, tuple[NativeTensor, frozenset[str]]] = {}
@@ -63,8 +65,7 @@ class StemRecorder(TorchFunctionMode, Recorder):
 
     def enter(self, batch: Any) -> Any:
         """Follow the model's input from here on, and return it unchanged."""
-        for tensor in leaves(batch):
-            self._follow(tensor, frozenset())
+        self._follow(leaves(batch)[self._leaf], frozenset())
         return batch
 
     def record(self, path: str, layer: Any, output: Any, arguments: Any = None) -> Any:

@@ -121,8 +121,8 @@ class TorchTap(Recorder):
         """
         if self._derivatives != "closed_form" or not scores.requires_grad or has_python_backward(scores):
             return None
-        if uses_float16(scores):
-            return None  # gradients are scaled instead, which float16 is too narrow for otherwise
+        if uses_float16(scores) or self.call.frames > 1:
+            return None  # gradients are scaled instead, which float16 is too narrow for; a mean may be of one frame
         mean = pooled_mean(scores, self.output, spatial_axes(self.call, self.output.ndim))
         return None if mean is None else closed_form(scores, mean, activations)
 

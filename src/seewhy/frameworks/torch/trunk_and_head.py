@@ -137,7 +137,7 @@ class Tape:
                 groups = torch.tensor(perturbations.reshape(-1, images, *perturbations.shape[1:]))
                 groups = groups.swapaxes(1, 2) if tap.call.images_second else groups
                 outputs = [_without_batches(output) for output in head(groups)]
-                arrays = target_arrays(objective, len(perturbations), outputs[0])
+                arrays = target_arrays(objective, len(perturbations) // tap.call.frames, outputs[0])
                 scores: NativeTensor = selected.read(outputs).score(objective, arrays, xp).scores
                 return scores.float()
 

@@ -8,10 +8,11 @@ from typing import Any
 
 import torch
 
-from seewhy.errors import ModelRunError
+from seewhy.errors import ModelError, ModelRunError
 from seewhy.frameworks.cleanup import restoring
 from seewhy.frameworks.detections import CLASS_LOGITS, DetectedBox
 from seewhy.frameworks.torch.private_api import remove_hook
+from seewhy.targets import Objective
 from seewhy.types import NativeTensor
 
 
@@ -90,6 +91,17 @@ class Detector(ABC):
         with restoring(lambda: remove_hook(module, record)):
             module.register_forward_hook(record)
             yield recorded
+
+
+def check_scores_detections(objective: Objective) -> None:
+    """Raise ModelError for the classes of a detector, where something other than its detections is requested."""
+    if objective.output is None and objective.target.is_classes:
+        raise ModelError(
+            "The model is a detector: it returns boxes, and no score for each class of the image. Explain its "
+            "detections, with explain, stream or heatmaps of an Explainer, or with 'seewhy explain' and 'seewhy "
+            "batch'. What needs class scores, as metrics, inspect and exports do, takes a torch.nn.Module around it "
+            "that returns them."
+        )
 
 
 def find_detections(found: Found) -> tuple[DetectedBox, ...]:

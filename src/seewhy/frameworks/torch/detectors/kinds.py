@@ -1,4 +1,4 @@
-"""The kinds of detectors: torchvision's, the DETR family of Hugging Face, and models that return lists of boxes."""
+"""The kinds of detectors: torchvision's, YOLO, Hugging Face's DETR family, and models that return lists of boxes."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -7,7 +7,9 @@ from typing import Any, final
 import torch
 from torch.overrides import TorchFunctionMode
 
+from seewhy.frameworks.torch import ultralytics
 from seewhy.frameworks.torch.detectors.detector import Detector, Found
+from seewhy.frameworks.torch.detectors.yolo import ObjectnessDetector, RtDetrDetector, YoloDetector, has_objectness
 from seewhy.frameworks.torch.hugging_face import is_hugging_face
 from seewhy.types import NativeTensor
 
@@ -24,21 +26,23 @@ MOST_QUERIES = 300
 
 
 def declared_detector(model: torch.nn.Module) -> Detector | None:
-    """Return how a detector of torchvision or Hugging Face is read; None for any other model."""
+    """Return how a detector of torchvision, Ultralytics or Hugging Face is read; None for any other model."""
     bases = [(base.__module__, base.__name__) for base in type(model).__mro__]
     if any(module.startswith("torchvision.models.detection.") for module, _ in bases):
         return TorchvisionDetector(model)
     if is_hugging_face(model) and type(model).__name__.endswith("ForObjectDetection"):
         return QueryDetector(model)
+    if ultralytics.is_detector(model):
+        return RtDetrDetector(model) if ultralytics.is_rt_detr(model) else YoloDetector(model)
     return None
 
 
 def detector_of_outputs(model: torch.nn.Module, outputs: Any) -> Detector | None:
-    """Return how a model is read that returned these outputs; None unless they are lists of boxes."""
+    """Return how a model is read that returned these outputs; None unless they are boxes."""
     is_list = isinstance(outputs, (list, tuple)) and len(outputs) > 0
     if is_list and all(isinstance(row, Mapping) and all(key in row for key in KEYS) for row in outputs):
         return ListDetector(model)
-    return None
+    return ObjectnessDetector(model) if has_objectness(outputs) else None
 
 
 @final
