@@ -16,6 +16,7 @@ PYTEST := $(ONE_THREAD) $(BIN)/pytest $(PROCESSES)
 SOURCES := pyproject.toml constraints.txt Makefile
 PEERS := .venv-peers
 ZOO := .venv-zoo
+TRAINING := .venv-training
 DETECTORS := .venv-detectors
 # Without what they ask for: bounds below what is installed here, and a second OpenCV. The last one is not run: its ONNX
 # files are explained.
@@ -25,7 +26,7 @@ CHECK_DIST = $(BIN)/twine check --strict dist/* && $(BIN)/check-wheel-contents d
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo browser-runtime test test-all test-slow test-ray test-keras test-elsewhere oracle lint docs bench bench-runtimes zoo \
-	zoo-sample detectors wheel dist notebooks clean
+	test-integrations zoo-sample detectors wheel dist notebooks clean
 
 help:  ## show this list
 	@sed -n 's/^\([a-z-]*\):.*##/\1\t/p' Makefile | expand -t 16
@@ -38,7 +39,7 @@ $(BIN)/python:
 		echo "Python cannot make environments here. On Debian and Ubuntu: apt-get install python3-venv"; exit 1; }
 
 # They see the packages of .venv, and use its pip, so that a gigabyte of frameworks is installed once.
-$(PEERS)/bin/python $(ZOO)/bin/python: | $(VENV)/.development
+$(PEERS)/bin/python $(ZOO)/bin/python $(TRAINING)/bin/python: | $(VENV)/.development
 	@$(BIN)/python -m venv --without-pip $(@D:/bin=)
 	@packages=$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))') && \
 		$@ -c "import sysconfig; print('import site; site.addsitedir(\"$$packages\")', \
@@ -97,10 +98,18 @@ $(DETECTORS)/.detectors: $(SOURCES) constraints-detectors.txt
 test: lint  ## lint, types, import rules; tests of Keras on TensorFlow and of native PyTorch; ten minutes
 	$(PYTEST) -m "not slow"
 
-test-all: test test-slow test-ray test-keras test-elsewhere oracle docs notebooks wheel  ## everything, also Keras on JAX and PyTorch, peers, docs and wheel
+test-all: test test-slow test-ray test-integrations test-keras test-elsewhere oracle docs notebooks wheel  ## everything, also Keras on JAX and PyTorch, peers, docs and wheel
 
 test-slow: $(VENV)/.development  ## tests marked slow; each mark gives its reason
 	$(PYTEST) -m slow
+
+$(TRAINING)/.training: $(VENV)/.development | $(TRAINING)/bin/python
+	@echo "Installing Lightning, Weights & Biases and MLflow into $(TRAINING), beside what is in $(VENV)."
+	@$(TRAINING)/bin/python -m pip install --quiet --disable-pip-version-check $(PIP_ARGS) --editable '.[lightning,tensorboard,wandb,mlflow]'
+	@touch $@
+
+test-integrations: $(TRAINING)/.training  ## callbacks and loggers of other libraries, in an environment that has them
+	$(ONE_THREAD) $(TRAINING)/bin/python -m pytest tests/integrations
 
 $(VENV)/.ray: $(VENV)/.development
 	@$(PIP) --editable '.[ray]'
@@ -111,9 +120,9 @@ test-ray: $(VENV)/.ray  ## data sets explained by workers of Ray, on a simulated
 
 test-keras: $(VENV)/.development  ## Keras on JAX and on PyTorch, a process for each backend
 	KERAS_BACKEND=jax $(PYTEST) -m "not slow" tests/contracts tests/frameworks/jax tests/train/test_backends.py \
-		tests/models/test_build_limits.py
+		tests/models/test_build_limits.py tests/integrations/test_keras_callback.py
 	KERAS_BACKEND=torch $(PYTEST) tests/contracts tests/frameworks/torch/test_keras.py tests/train/test_backends.py \
-		tests/models/test_build_limits.py
+		tests/models/test_build_limits.py tests/integrations/test_keras_callback.py
 
 # An older processor, another locale and time zone, no browser: tests of what is missing are skipped with a reason.
 ELSEWHERE := env -u CI ATEN_CPU_CAPABILITY=default ONEDNN_MAX_CPU_ISA=AVX2 TF_ENABLE_ONEDNN_OPTS=0 \
@@ -175,7 +184,7 @@ notebooks: $(VENV)/.development  ## run the notebooks of examples/notebooks
 	$(ONE_THREAD) $(BIN)/python docs_build/run_notebooks.py
 
 clean:  ## remove everything that was made
-	rm -rf $(VENV) $(PEERS) $(ZOO) $(DETECTORS) benchmarks/results dist site docs/images .tutorials demo explanations
+	rm -rf $(VENV) $(PEERS) $(ZOO) $(DETECTORS) $(TRAINING) benchmarks/results dist site docs/images .tutorials demo explanations
 	rm -rf .hypothesis .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
 	rm -rf src/seewhy/site/runtime
 	find src tests examples benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +

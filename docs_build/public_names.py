@@ -26,6 +26,7 @@ MODULES = {
     "seewhy.datasets": None,
     "seewhy.errors": None,
     "seewhy.evaluate": None,
+    "seewhy.integrations": ("KerasExplanations", "MLflow", "TensorBoard", "Tracker", "WeightsAndBiases"),
     "seewhy.methods": None,
     "seewhy.targets": None,
     "seewhy.timing": ("measure", "Phase", "Times"),

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 SOURCE = Path(__file__).parent.parent / "src" / "seewhy"
+PLUGINS = SOURCE / "plugins.py"
 FRAMEWORKS = {"tensorflow", "keras", "torch", "jax"}
 
 
@@ -112,6 +113,9 @@ def test_nothing_is_swallowed():
                 caught = "everything" if node.type is None else ast.unparse(node.type)
                 if caught in ("everything", "Exception", "BaseException"):
                     last = ast.unparse(node.body[-1])
+                    if path == PLUGINS:  # whose plug-ins fail in any way, and are named in a warning
+                        assert "warn(" in ast.unparse(node)
+                        continue
                     is_kept = isinstance(node.body[-1], ast.Raise) or last.endswith(".set_exception(error)")
                     assert is_kept, f"{path}:{node.lineno} catches {caught}"
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from seewhy.version import __version__ as __version__
 
 if TYPE_CHECKING:
-    from seewhy import datasets, errors, evaluate, methods, targets, timing
+    from seewhy import datasets, errors, evaluate, integrations, methods, targets, timing
     from seewhy.errors import SeewhyError
     from seewhy.explainer import Explainer
     from seewhy.exporter.exporter import Export, export
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from seewhy.results.channel_inspection import Inspection
     from seewhy.results.comparison import Comparison
     from seewhy.results.explanation import Explanation
+    from seewhy.results.foreign_maps import from_maps, view
     from seewhy.results.heatmaps import Heatmaps
     from seewhy.results.multi_image_explanation import MultiImageExplanation
     from seewhy.results.signal_explanation import SignalExplanation
@@ -37,7 +38,6 @@ if TYPE_CHECKING:
     from seewhy.results.video_explanation import VideoExplanation
     from seewhy.results.volume_explanation import VolumeExplanation
     from seewhy.site.write_site import write_site
-    from seewhy.viewer.notebook import view
 
 __all__ = [
     "ClassNames",
@@ -73,6 +73,8 @@ __all__ = [
     "evaluate",
     "explain",
     "export",
+    "from_maps",
+    "integrations",
     "load",
     "load_onnx",
     "methods",
@@ -92,6 +94,7 @@ _ROOMS = {
     "seewhy.one_call": ("compare", "explain"),
     "seewhy.exporter.exporter": ("Export", "export"),
     "seewhy.results.explanation": ("Explanation",),
+    "seewhy.results.foreign_maps": ("from_maps", "view"),
     "seewhy.results.heatmaps": ("Heatmaps",),
     "seewhy.results.multi_image_explanation": ("MultiImageExplanation",),
     "seewhy.frameworks": ("LayerCall",),
@@ -118,12 +121,11 @@ _ROOMS = {
         "load_onnx",
     ),
     "seewhy.site.write_site": ("write_site",),
-    "seewhy.viewer.notebook": ("view",),
 }
 
 
 def __getattr__(name: str) -> Any:
-    if name in ("datasets", "errors", "evaluate", "methods", "targets", "timing"):
+    if name in ("datasets", "errors", "evaluate", "integrations", "methods", "targets", "timing"):
         return importlib.import_module(f"seewhy.{name}")
     for room, names in _ROOMS.items():
         if name in names:

@@ -14,6 +14,7 @@ from seewhy.datasets.overview.overview import Overview
 from seewhy.datasets.overview.page_sections import place_words, shortcut_words, why_none
 from seewhy.datasets.overview.report import check_sample
 from seewhy.errors import OptionError
+from seewhy.results.foreign_maps import from_maps, read_maps
 from seewhy.viewer.report import SUFFIXES
 
 
@@ -48,6 +49,27 @@ def run(
     elif not quiet:
         for line in _lines(overview, out):
             typer.echo(line)
+
+
+def show_maps(image: Path, maps: Path, out: Path, *, quiet: bool, as_json: bool) -> None:
+    """Write the report of heatmaps of one image that another tool made.
+
+    Args:
+        image: The image.
+        maps: An .npz file with the heatmaps by name.
+        out: The page.
+        quiet: Whether nothing is printed.
+        as_json: Whether the names of the heatmaps are printed as JSON.
+
+    Raises:
+        SeewhyError: A file cannot be read, the heatmaps have a wrong shape, or the page cannot be written.
+    """
+    explanation = from_maps(image, read_maps(maps))
+    explanation.report(out)
+    if as_json:
+        typer.echo(json.dumps({"file": str(out), "maps": [target.name for target in explanation.targets]}, indent=2))
+    elif not quiet:
+        typer.echo(f"showed {len(explanation.targets)} heatmaps of {image}; wrote {out}")
 
 
 def _lines(overview: Overview, out: Path) -> Iterator[str]:

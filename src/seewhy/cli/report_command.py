@@ -9,11 +9,24 @@ from seewhy.cli.options import JsonOption, QuietOption
 
 
 def report(
-    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="The folder that 'seewhy batch' wrote.")],
+    folder: Annotated[
+        Path,
+        typer.Argument(
+            metavar="FOLDER", help="The folder that 'seewhy batch' wrote; with --maps, the image that they explain."
+        ),
+    ],
+    maps: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Heatmaps of one image by another tool, at any resolution: an .npz file, with a name for each.",
+            show_default=False,
+        ),
+    ] = None,
     out: Annotated[
         Path | None,
         typer.Option(
-            metavar="FILE", help="The page, a file ending in .html.", show_default="report.html in the folder"
+            metavar="FILE", help="The page, a file ending in .html.", show_default="report.html in the folder, or here"
         ),
     ] = None,
     sample: Annotated[
@@ -37,7 +50,14 @@ def report(
     The page has the mean map of each class, clusters of maps with examples, and a gallery with filters. It needs
     neither a model nor other files. The images are read from where they were; of one that is missing the map alone is
     shown.
+
+    With --maps it shows heatmaps of one image that another tool made, in the viewer.
     """
+    if maps is not None:
+        from seewhy.cli.report import show_maps
+
+        show_maps(folder, maps, out or Path("report.html"), quiet=quiet, as_json=as_json)
+        return
     from seewhy.cli.report import run
 
     run(folder, out or folder / "report.html", sample, seed, time_limit, quiet=quiet, as_json=as_json)

@@ -26,6 +26,7 @@ from seewhy.models.class_names import ClassNames, imagenet
 from seewhy.models.classifier import Classifier
 from seewhy.models.overrides import ClassNamesSpec, InputSizeSpec, Overrides, PreprocessingSpec
 from seewhy.models.text_encoder import PromptsSpec
+from seewhy.plugins import find_plugins, load_plugin
 from seewhy.representation import ShortRepr
 from seewhy.startup_log import quiet_first_start
 from seewhy.timing import Phase
@@ -112,6 +113,15 @@ def _hub(prefix: str, load: Callable[..., Classifier]) -> Source:
     )
 
 
+def _load_plugin(plugin: str, name: str) -> Classifier:
+    """Load a model by a plug-in, which is a function of its name."""
+    load_model = load_plugin("seewhy.models", plugin)
+    if load_model is None:
+        raise ModelError(f"The model {plugin}:{name} cannot be loaded: its plug-in was skipped, as the warning says.")
+    model = load_model(name)
+    return model if isinstance(model, Classifier) else Classifier(model, name=name)
+
+
 _HUGGING_FACE = Source(
     syntax="hf:NAME, or a folder that save_pretrained of transformers wrote",
     matches=hugging_face.is_source,
@@ -173,6 +183,12 @@ SOURCES = (
     _HUGGING_FACE,
     _ONNX_FILE,
     _FILE,
+    Source(
+        syntax="PLUGIN:NAME, of another package",
+        matches=lambda source: ":" in source and source.partition(":")[0] in find_plugins("seewhy.models"),
+        load=lambda source, *_: _load_plugin(*source.split(":", 1)),
+        has_random_weights=False,
+    ),
     Source(
         syntax="package.module:callable",
         matches=factories.is_callable,

@@ -1,23 +1,26 @@
 """The heatmaps of a batch."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from seewhy.attribution.attribute import Attribution
 from seewhy.frameworks import Framework
+from seewhy.frameworks.array_home import ArrayHome, array_home
 from seewhy.frameworks.structures import ArrayTree, map_tree
 from seewhy.images.geometry import WHOLE, InputBox
 from seewhy.interpolation import resize
 from seewhy.models import Classifier
 from seewhy.representation import ShortTuple, counted, description, listed, shape_text, shortened
+from seewhy.results.data_frame import Library, data_frame
 from seewhy.targets import Regression, Target
 from seewhy.targets.detection import FixedDetections
 from seewhy.targets.regression import are_values
 from seewhy.targets.target import target_count_error
-from seewhy.types import AttentionCapture, BoolArray, Capture, FloatArray, IndexArray
+from seewhy.types import AttentionCapture, BoolArray, Capture, FloatArray, IndexArray, NativeTensor
 
 
 @final
@@ -59,6 +62,7 @@ class Heatmaps:
     method_reason: str = ""
     boxes: FloatArray | None = None
     detection_scores: FloatArray | None = None
+    _home: ArrayHome = field(default_factory=ArrayHome, kw_only=True)
 
     def __repr__(self) -> str:
         names = listed(self.names[0]) if self.names else ""
@@ -73,6 +77,61 @@ class Heatmaps:
     def has_evidence(self) -> BoolArray:
         """(N, T): whether a heatmap has a positive value."""
         return np.asarray(self.values.reshape(*self.values.shape[:2], -1).max(axis=2) > 0)
+
+    @property
+    def tensor(self) -> NativeTensor:
+        """`values` as an array of the model's framework, on the device of its weights; made anew by each access.
+
+        A model of ONNX has NumPy arrays.
+        """
+        return self._home.array(self.values)
+
+    def to_dataframe(self, library: Library | None = None) -> Any:
+        """Return a data frame with a row for each target of each image.
+
+        Its columns are `image` and `target`, their positions; the target's `index`, `name`, `score` and `probability`,
+        which is missing for a target that is not a class; the `peak` and the `sum` of its heatmap; `layer` and
+        `method`; and of a detection the `left`, `top`, `right` and `bottom` of its box.
+
+        Args:
+            library: "pandas" or "polars"; None for pandas, or polars where pandas is not installed.
+
+        Raises:
+            OptionError: The library is unknown.
+            MissingExtraError: It is not installed.
+        """
+        images, targets = self.values.shape[:2]
+        flat = self.values.reshape(images * targets, -1)
+        columns: dict[str, list[Any]] = {
+            "image": np.repeat(np.arange(images), targets).tolist(),
+            "target": np.tile(np.arange(targets), images).tolist(),
+            "index": np.asarray(self.indices).ravel().tolist(),
+            "name": [name for row in self.names for name in row] or [""] * len(flat),
+            "score": np.asarray(self.scores).ravel().tolist(),
+            "probability": self._probabilities(),
+            "peak": flat.max(axis=1).tolist(),
+            "sum": flat.sum(axis=1, dtype=np.float64).tolist(),
+            "layer": [self.layer] * len(flat),
+            "method": [self.method] * len(flat),
+        }
+        if self.boxes is not None:
+            edges = np.asarray(self.boxes).reshape(-1, 4).T.tolist()
+            columns |= dict(zip(("left", "top", "right", "bottom"), edges, strict=True))
+        return data_frame(columns, library)
+
+    def _probabilities(self) -> list[float | None]:
+        if self.detection_scores is not None:
+            return [float(score) for score in np.ravel(self.detection_scores)]
+        known = self.probabilities
+        return [
+            None if known is None or index < 0 else float(known[row, index])
+            for row, indices in enumerate(self.indices)
+            for index in indices
+        ]
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
+        """Return `values`, for `np.asarray(heatmaps)`."""
+        return np.array(self.values, dtype, copy=copy)
 
     def __len__(self) -> int:
         return len(self.values)
@@ -124,6 +183,7 @@ def build_heatmaps(
         ),
         input_box=input_box,
         method_reason=method_reason,
+        _home=array_home(classifier.framework, classifier.model),
         **_of_detections(target, image_size),
     )
 

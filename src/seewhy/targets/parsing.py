@@ -7,7 +7,8 @@ from typing import Any, Union
 import numpy as np
 from numpy.typing import NDArray
 
-from seewhy.errors import TargetError, short_repr
+from seewhy.errors import TargetError, did_you_mean, short_repr
+from seewhy.plugins import find_plugins, load_plugin
 from seewhy.targets.classes import Class, TopK
 from seewhy.targets.functions import Function
 from seewhy.targets.regression import Regression
@@ -22,6 +23,9 @@ OUTPUT = re.compile(r"output[ _-]?(\d{1,9})", re.IGNORECASE)
 
 MAX_DIGITS = 9
 """The maximum number of digits of the k of "top-k"."""
+
+PLUGIN = "plugin:"
+"""What stands before the name of a target of another package, which could be the name of a class too."""
 
 LISTS = (list, tuple, np.ndarray)
 
@@ -46,13 +50,9 @@ def resolve(targets: Any, find_class: ClassFinder) -> Target:
 def _parse(targets: Any) -> Target:
     if isinstance(targets, Target):
         return targets
-    if isinstance(targets, str) and (top_k := re.fullmatch(TOP_K, targets.strip())):
-        if len(top_k[1]) > MAX_DIGITS:
-            raise TargetError(f"{short_repr(targets)} selects more classes than any model has.")
-        return TopK(int(top_k[1]))
-    if isinstance(targets, str) and (output := OUTPUT.fullmatch(targets.strip())):
-        return Regression(int(output[1]))
-    if isinstance(targets, str) or is_index(targets):
+    if isinstance(targets, str):
+        return _parse_text(targets)
+    if is_index(targets):
         return Class((parse_class(targets),))
     if callable(targets):
         return Function(targets)
@@ -62,6 +62,34 @@ def _parse(targets: Any) -> Target:
         f"Unknown target {short_repr(targets)}. Expected 'top-3', a class index or name, a list of those, a list of "
         "lists (one for each image), a seewhy.targets object, or a function of the outputs."
     )
+
+
+def _parse_text(text: str) -> Target:
+    if top_k := re.fullmatch(TOP_K, text.strip()):
+        if len(top_k[1]) > MAX_DIGITS:
+            raise TargetError(f"{short_repr(text)} selects more classes than any model has.")
+        return TopK(int(top_k[1]))
+    if output := OUTPUT.fullmatch(text.strip()):
+        return Regression(int(output[1]))
+    if text.startswith(PLUGIN):
+        return _plugin_target(text.removeprefix(PLUGIN))
+    return Class((parse_class(text),))
+
+
+def _plugin_target(name: str) -> Target:
+    """Return the target that a plug-in makes.
+
+    Raises:
+        TargetError: There is no such plug-in, or it was skipped, or it makes something else.
+    """
+    make, known = load_plugin("seewhy.targets", name), list(find_plugins("seewhy.targets"))
+    if make is None:
+        installed = f"Installed are {', '.join(known)}." if known else "No package with targets is installed."
+        raise TargetError(f"There is no target {PLUGIN}{name} to use.{did_you_mean(name, known)} {installed}")
+    target = make()
+    if not isinstance(target, Target):
+        raise TargetError(f"The plug-in {name!r} makes {short_repr(target)}; expected a seewhy.targets.Target.")
+    return target
 
 
 def _parse_list(targets: list[Any]) -> Target:

@@ -1,0 +1,108 @@
+"""What callbacks of all training loops share."""
+
+import random
+import sys
+
+import numpy as np
+import pytest
+import torch
+
+from seewhy.errors import MissingExtraError, OptionError, OutputError, SeewhyWarning
+from seewhy.integrations import MLflow, TensorBoard, WeightsAndBiases
+from seewhy.integrations.random_state import preserved_random_state
+from seewhy.integrations.training_explanations import TrainingExplanations
+
+PICTURE = np.random.default_rng(0).integers(0, 256, (8, 8, 3), dtype=np.uint8)
+
+
+@pytest.fixture
+def model():
+    torch.manual_seed(0)
+    layers = torch.nn.Conv2d(3, 4, 3), torch.nn.ReLU(), torch.nn.Flatten(), torch.nn.Linear(144, 2)
+    return torch.nn.Sequential(*layers)
+
+
+class Gone:
+    """A tracker whose server is gone."""
+
+    is_closed = False
+
+    def start(self):
+        pass
+
+    def log(self, pictures, epoch):
+        raise OutputError(f"No server for epoch {epoch}.")
+
+    def close(self):
+        self.is_closed = True
+
+
+def of_sample(folder, **options):
+    return TrainingExplanations([PICTURE], folder, preprocess=lambda pixels: pixels / 255, input_size=(8, 8), **options)
+
+
+def test_a_training_that_diverges_and_a_tracker_that_fails_are_warnings(model, tmp_path):
+    tracker = Gone()
+    sample = of_sample(tmp_path, trackers=[tracker])
+    sample.start(0)
+    with pytest.warns(SeewhyWarning, match=r"No server for epoch 0\. Training goes on; the images are in"):
+        sample.explain(model, 0)
+    with torch.no_grad():
+        model[0].weight[0] = torch.nan
+    with pytest.warns(SeewhyWarning, match="No explanations of epoch 1; training goes on, and may have diverged"):
+        sample.explain(model, 1)
+    sample.finish()
+    assert tracker.is_closed
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["epoch-0000", "image-0.webp"]
+
+
+def test_a_resumed_training_continues_its_animation(model, tmp_path):
+    """Epochs that were trained after the one from which it is resumed are left out."""
+    from PIL import Image
+
+    for epochs in ((0, 1, 2), (1, 4)):
+        sample = of_sample(tmp_path)
+        sample.start(epochs[0])
+        for epoch in epochs:
+            with torch.no_grad():
+                model[0].weight.normal_()
+            sample.explain(model, epoch)
+        sample.finish()
+    with Image.open(tmp_path / "image-0.webp") as animation:
+        assert animation.n_frames == 3  # 0, 1 and 4
+
+
+def test_bad_input_is_refused_when_a_callback_is_made(tmp_path):
+    with pytest.raises(OptionError, match="The sample has no image to explain"):
+        TrainingExplanations([], tmp_path)
+    with pytest.raises(OptionError, match="every is 0; expected a number of epochs"):
+        TrainingExplanations([PICTURE], tmp_path, every=0)
+
+
+@pytest.mark.parametrize(
+    ("package", "extra", "make"),
+    [
+        ("tensorboardX", "tensorboard", lambda: TensorBoard("board")),
+        ("wandb", "wandb", WeightsAndBiases),
+        ("mlflow", "mlflow", MLflow),
+    ],
+)
+def test_a_tracker_that_is_not_installed_names_its_extra(package, extra, make, monkeypatch):
+    monkeypatch.setitem(sys.modules, package, None)
+    with pytest.raises(MissingExtraError, match=rf"{package} is not installed.*\[{extra}\]"):
+        make()
+
+
+def test_random_states_are_restored_also_after_an_error():
+    def draw():
+        return random.gauss(), np.random.rand(), torch.rand(1).item()
+
+    def draw_and_fail():
+        with preserved_random_state():
+            drawn.append(draw())
+            raise ZeroDivisionError
+
+    drawn = []
+    with pytest.raises(ZeroDivisionError):
+        draw_and_fail()
+    assert draw() == drawn[0]
