@@ -190,6 +190,7 @@ class LayerJudge:
         """Return images with changed patches and where these are; of a blank one, the image itself with noise too."""
         framework, image = self.plan.framework, only_leaf(self.inputs)
         has_rows = isinstance(image, np.ndarray) and image.ndim == len(capture.activations.shape) in RANKS
+        has_rows = has_rows and (image.ndim == 4 or _has_clear_channels(image.shape, first=framework.channels_first))
         if not (has_rows or (is_image_batch(self.inputs) and self.grid(capture) is not None)):
             return None
         axes = image.ndim - 2
@@ -359,6 +360,15 @@ def _rows(images: InputBatch, start: int, size: int) -> InputBatch:
     """Return `size` images from one on, and from the first one again after the last."""
     rows = np.arange(start, start + size) % image_count(images)
     return map_tree(partial(np.take, indices=rows, axis=0), images)
+
+
+def _has_clear_channels(shape: tuple[int, ...], *, first: bool) -> bool:
+    """Whether an input of one or three axes of space surely has its channels first, or last.
+
+    A PyTorch model of videos may take (N, T, C, H, W), and one of signals (N, L, C).
+    """
+    channels, space = (shape[1], shape[2:]) if first else (shape[-1], shape[1:-1])
+    return channels < min(space) and not (first and len(space) == 3 and space[0] == 3)
 
 
 def _joined(first: InputBatch, second: InputBatch) -> InputBatch:
