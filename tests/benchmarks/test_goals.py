@@ -72,9 +72,7 @@ def test_the_goals_of_other_results():
     assert goal_of("shapes", {"framework": "keras-tensorflow", "shape": "second shape"}) == 1.25
     assert goal_of("shapes", {"framework": "keras-tensorflow", "shape": "the first again"}) is None
     assert goal_of("models", {"tool": "seewhy", "classes": 8, "model": "Swin-tiny", "library": "timm"}) == 1.25
-    assert (
-        goal_of("models", {"tool": "seewhy", "classes": 1, "model": "ViT, KerasHub", "library": "KerasHub"}) == 1.15
-    )
+    assert goal_of("models", {"tool": "seewhy", "classes": 1, "model": "ViT, KerasHub", "library": "KerasHub"}) == 1.15
 
 
 def test_figures_say_what_they_are_of_and_their_ratios():
