@@ -18,6 +18,13 @@ def load_once():
     return lambda arguments: copy.copy(load(arguments)) if arguments == default else load.__wrapped__(arguments)
 
 
+@pytest.fixture(autouse=True)
+def forget_nets():
+    """Forget the module that a test wrote into its folder: the next test may write another one of that name."""
+    yield
+    sys.modules.pop("nets", None)
+
+
 @pytest.fixture
 def run_cold(monkeypatch, capfd):
     """Run the command line in this process; return (exit code, standard output, standard error)."""

@@ -19,8 +19,6 @@ def nets(tmp_path, monkeypatch):
     (tmp_path / "nets.py").write_text("\n".join(lines))
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
-    yield
-    sys.modules.pop("nets", None)
 
 
 @pytest.mark.usefixtures("nets")
