@@ -148,7 +148,7 @@ class HuggingFaceTowers(TwoTowers):
 
     @property
     def source(self) -> str:
-        return str(getattr(self._model.config, "_name_or_path", "") or "")
+        return str(getattr(self._model.config, "name_or_path", "") or "")
 
     @property
     def pads_texts(self) -> bool:
