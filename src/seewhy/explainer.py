@@ -390,6 +390,10 @@ class Explainer:
         layers = (self.framework.find_layer(layer),) if is_open else self.layer_choices
         return self._with(layer_choices=layers, method=method if self.method.is_auto else self.method)
 
+    def with_framework(self, framework: Framework) -> "Explainer":
+        """Return an explainer with the same settings that runs the model in another way, such as with other weights."""
+        return self._with(framework=framework)
+
     def _with(self, **settings: Any) -> "Explainer":
         """Return an explainer with other settings, which warns of nothing that this one has warned of."""
         other = copy.copy(self)

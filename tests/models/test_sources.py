@@ -36,7 +36,9 @@ def test_a_string_without_a_match(source):
         "torchvision:NAME; timm:NAME; ultralytics:NAME; open_clip:NAME@TAG; hf:NAME, or a folder that save_pretrained"
     )
     assert hubs in str(raised.value)
-    assert "; a path to a .keras or .h5 file; package.module:callable." in str(raised.value)
+    assert "; a path to a .keras or .h5 file; PLUGIN:NAME, of another package; package.module:callable." in str(
+        raised.value
+    )
 
 
 def test_a_similar_name_is_suggested():

@@ -1,6 +1,5 @@
 """Model parameter randomisation (Adebayo et al., NeurIPS 2018)."""
 
-import copy
 from collections.abc import Iterator, Sequence
 from typing import Literal
 
@@ -184,9 +183,7 @@ def random_like(array: NDArray[np.generic], random: np.random.Generator) -> NDAr
 
 def _explain_with(explainer: Explainer, kernels: Kernels, batch: ExplainedImages) -> DoubleArray:
     with explainer.framework.with_kernels(kernels) as framework:
-        changed = copy.copy(explainer)
-        vars(changed).update(framework=framework)
-        return batch.on_input(batch.explain(batch.pixels, changed))
+        return batch.on_input(batch.explain(batch.pixels, explainer.with_framework(framework)))
 
 
 def layer_parts(framework: Framework, inputs: InputBatch, stages: int) -> list[list[str]]:
