@@ -117,8 +117,9 @@ def test_progress_is_streamed_before_the_same_result(cat):
     assert response.headers["content-type"] == "application/x-ndjson"
     *lines, last = map(json.loads, response.text.splitlines())
     progress = [line["progress"] for line in lines if line.get("progress")]
-    latest = progress[-1]
-    runs = [event["runs"] for event in progress if event["title"] == "SmoothGrad"]
+    smoothgrad = [event for event in progress if event["title"] == "SmoothGrad"]
+    assert {event["title"] for event in progress} <= {"Grad-CAM", "SmoothGrad", "writing the response"}
+    latest, runs = smoothgrad[-1], [event["runs"] for event in smoothgrad]
     assert latest == {
         "explanation": 2,
         "explanation_count": 2,
