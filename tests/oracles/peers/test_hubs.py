@@ -112,7 +112,7 @@ def test_random_weights_are_the_same_in_every_run_and_torch_s_seed_stays(source)
     [
         ("torchvision:resnet51", r"Unknown model 'resnet51' of torchvision\. Did you mean 'resnet50'"),
         ("timm:resnet51", r"Unknown model 'resnet51' of timm\. Did you mean 'resnet5"),
-        ("torchvision:ssd300_vgg16", "ObjectDetection, is not one for classification or semantic segmentation"),
+        ("torchvision:raft_small", "OpticalFlow, is not one for"),
         ("torchvision:r3d_18", r"it resizes images to \(128, 171\) and crops \(112, 112\)"),
     ],
 )
