@@ -68,7 +68,7 @@ def shown_targets(page):
     """Return the names of the classes in the list, and their probabilities in percent."""
     rows = page.locator("#viewer .side ol:visible li")
     return [
-        (row.locator(".name").inner_text(), float(row.locator(".probability").inner_text().split()[0]))
+        (row.locator(".name").inner_text(), float(row.locator(".probability").inner_text().removesuffix("%")))
         for row in rows.all()
     ]
 

@@ -111,7 +111,7 @@ def images_for(model, count=2):
 
 
 @pytest.mark.filterwarnings("ignore:Grad-CAM is unreliable")
-@pytest.mark.filterwarnings("ignore:The output of the layer 'vision_model.layernorm' has 2 positions")  # GroupViT's groups
+@pytest.mark.filterwarnings("ignore:The output of the layer 'vision_model.layernorm' has 2 positions")  # GroupViT
 @pytest.mark.parametrize("name", CONFIGS)
 def test_the_score_of_a_prompt_is_the_models_own_logit(name):
     model, tokenizer = hugging_face_model(name), tokenizer_of()
