@@ -41,7 +41,7 @@ def test_prompts_are_classes_all_of_which_are_explained(run, photo, tmp_path):
     np.testing.assert_allclose([target["score"] for target in targets], logits, rtol=1e-5)
     expected = np.exp(logits) / np.exp(logits).sum()
     np.testing.assert_allclose([target["probability"] for target in targets], expected, rtol=1e-4)
-    assert "a green square" in (tmp_path / "explanations" / "report.html").read_text()
+    assert "a green square" in (tmp_path / "explanations" / "report.html").read_text("utf-8")
     code, out, _ = run(*model, "--targets", "top-1")
     assert [target["name"] for target in json.loads(out)["explanations"][0]["targets"]] == ["a red square"]
 

@@ -11,7 +11,7 @@ def test_a_file_of_maps_becomes_a_report(run_cold, tmp_path, examples):
     np.savez(file, cat=np.eye(3), dog=np.ones((2, 5, 5)))
     code, shown, _ = run_cold("report", image, "--maps", file, "--out", page, "--json")
     assert (code, json.loads(shown)["maps"]) == (0, ["cat", "dog 1", "dog 2"])
-    entry = json.loads(re.search(r'id="image-0">(.*?)</script>', page.read_text())[1])
+    entry = json.loads(re.search(r'id="image-0">(.*?)</script>', page.read_text("utf-8"))[1])
     assert [target["name"] for target in entry["explanations"][0]["targets"]] == ["cat", "dog 1", "dog 2"]
     np.save(tmp_path / "map.npy", np.eye(3))
     np.savez(tmp_path / "flat.npz", cat=np.ones(3))

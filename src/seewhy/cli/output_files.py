@@ -2,6 +2,7 @@
 
 import os
 import re
+import sys
 from collections.abc import Container, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import cast
@@ -222,8 +223,9 @@ def _models_and_methods(explanations: Sequence[Explanation]) -> list[str]:
 
 
 def _slug(name: str | None) -> str:
-    """Return the name of a model or a target as part of a file name."""
-    return re.sub(r"[^\w.-]+", "-", name or "")
+    """Return the name of a model or a target as part of a file name, in characters that file names can have here."""
+    encoding = sys.getfilesystemencoding()
+    return re.sub(r"[^\w.-]+", "-", (name or "").encode(encoding, "replace").decode(encoding))
 
 
 def _folder_error(folder: Path, reason: object) -> OutputError:
