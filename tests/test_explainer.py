@@ -417,3 +417,15 @@ def test_a_class_by_the_list_of_its_names(lite0, examples):
     for name in ("tabby", "tabby cat", "n02123045", "tabby_cat"):
         np.testing.assert_array_equal(explanation.overlay(name), explanation.overlay(0))
     np.testing.assert_array_equal(explanation.overlay("catamount"), explanation.overlay(1))
+
+
+def test_an_explainer_shows_what_explains():
+    """Its settings are those of its pipeline, also in copies with others."""
+    explainer = seewhy.Explainer(torch.nn.Sequential(torch.nn.Conv2d(3, 2, 3)), "layercam", "0", signed=True)
+    assert (explainer.method.name, explainer.signed, explainer.score) == ("layercam", True, "logit")
+    other = explainer.with_framework("another framework")
+    assert (other.framework, other._pipeline.framework) == ("another framework", "another framework")
+    assert explainer.framework is explainer._pipeline.framework
+    assert {"method", "signed", "explain"} <= set(dir(explainer))
+    with pytest.raises(AttributeError, match=r"An Explainer has no attribute 'layerchoices'\."):
+        explainer.layerchoices  # noqa: B018

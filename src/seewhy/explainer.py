@@ -33,7 +33,7 @@ from seewhy.methods import Method
 from seewhy.models import Classifier, load
 from seewhy.models.blank_input import blank_input
 from seewhy.models.samples import Sample, is_sample
-from seewhy.pipeline.heatmap_pipeline import HeatmapPipeline
+from seewhy.pipeline.heatmap_pipeline import SETTINGS, HeatmapPipeline
 from seewhy.pipeline.inspecting import inspect_image
 from seewhy.pipeline.recording_explanations import explain_recordings
 from seewhy.pipeline.sample_explanations import explain_samples, heatmaps_of_input
@@ -157,8 +157,16 @@ class Explainer:
         )
 
     def _take(self, pipeline: HeatmapPipeline) -> None:
-        """Hold a pipeline, and its settings as attributes."""
-        vars(self).update(pipeline.settings, _pipeline=pipeline)
+        vars(self).update(_pipeline=pipeline)
+
+    def __getattr__(self, name: str) -> Any:
+        """Return a setting. Only the pipeline holds them, so that an explainer shows what explains."""
+        if name in SETTINGS:
+            return getattr(self._pipeline, name)
+        raise AttributeError(f"An Explainer has no attribute {name!r}.")
+
+    def __dir__(self) -> list[str]:
+        return sorted({*super().__dir__(), *SETTINGS})
 
     def __getstate__(self) -> dict[str, Any]:
         """Return what is copied and pickled: everything but the plans."""

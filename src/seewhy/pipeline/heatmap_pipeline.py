@@ -74,11 +74,6 @@ class HeatmapPipeline:
     plans: dict[Hashable, Plan] = field(default_factory=dict)
     noted: set[str] = field(default_factory=set)
 
-    @property
-    def settings(self) -> dict[str, Any]:
-        """The settings by name: everything but the plans and what was noted."""
-        return {each.name: getattr(self, each.name) for each in fields(self) if each.name not in ("plans", "noted")}
-
     def with_settings(self, **settings: Any) -> "HeatmapPipeline":
         """Return a pipeline with other settings, without plans, that shares what was noted."""
         return replace(self, plans={}, **settings)
@@ -240,3 +235,7 @@ class HeatmapPipeline:
         target = self.classifier.resolve(targets, self.output)
         target.check_images(images)
         return target
+
+
+SETTINGS = tuple(each.name for each in fields(HeatmapPipeline) if each.name not in ("plans", "noted"))
+"""The names of what an `Explainer` was made with."""
