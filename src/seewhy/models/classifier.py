@@ -405,6 +405,7 @@ class Classifier:
             input_size=input_size or self.size_by_input or kept_size,
             name=self.name,
             layer=self.layer,
+            backend=self.backend,
             sample_rate=self.sample_rate,
         )
         replaced._take_prompts(self._encoder, self.prompts)
@@ -419,6 +420,7 @@ class Classifier:
             input_size=self._input_size,
             name=self.name,
             layer=self.layer,
+            backend=self.backend,
             sample_rate=self.sample_rate,
         )
         made._take_prompts(self._encoder, prompts)
