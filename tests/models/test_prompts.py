@@ -1,6 +1,9 @@
 """Prompts: their scores and heatmaps by hand, as classes, and what the model keeps."""
 
 import pickle
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -130,6 +133,44 @@ def test_a_text_is_run_once_and_again_after_the_weights_changed():
     for changed in (explainer, zero_shot):
         scores = changed.heatmaps(two_squares(), [Prompt(text) for text in TEXTS]).scores
         np.testing.assert_allclose(scores, [SCALE * EMBEDDING[[1, 0]]], rtol=1e-6)
+
+
+class OneThreadTokenizer:
+    """A tokenizer that fails where two threads use it at once, as those of Hugging Face do ("Already borrowed")."""
+
+    def __init__(self):
+        self.is_used, self.calls = False, 0
+
+    def __call__(self, texts):
+        assert not self.is_used
+        self.is_used = True
+        time.sleep(0.01)  # in which another thread may come
+        self.is_used = False
+        self.calls += len(texts) == 1 and len(texts[0].split()) < 6  # without the longer text by which cuts are found
+        return tokenize(texts)
+
+
+def test_threads_embed_a_prompt_once_and_one_at_a_time():
+    tokenizer = OneThreadTokenizer()
+    given = seewhy.Classifier(Towers(), tokenizer=tokenizer)
+    explainer, barrier = seewhy.Explainer(given, "gradcam"), threading.Barrier(6)
+
+    def explain(number):
+        barrier.wait(timeout=60)
+        return explainer.heatmaps(two_squares(), Prompt(TEXTS[number % 2])).scores.item()
+
+    with ThreadPoolExecutor(6) as threads:
+        scores = list(threads.map(explain, range(6)))
+    np.testing.assert_allclose(scores, np.tile(SCALE * EMBEDDING[:2], 3), rtol=1e-6)
+    assert (given.model.texts_run, tokenizer.calls) == (2, 2)
+
+
+def test_prompts_and_replaced_parts_keep_what_runs_the_model():
+    given = seewhy.Classifier(Towers(), tokenizer=tokenize, backend="onnx")
+    for other in (given.with_prompts(TEXTS), given.replace(class_names=["a"]), given.with_prompts(TEXTS).replace()):
+        assert other.backend == "onnx"
+        with pytest.raises(OptionError, match="backend='onnx' cannot run the model 'Towers'"):
+            seewhy.Explainer(other)
 
 
 def test_the_model_stays_as_it_was_and_everything_can_be_pickled():

@@ -408,7 +408,9 @@ class Classifier:
             backend=self.backend,
             sample_rate=self.sample_rate,
         )
-        replaced._take_prompts(self._encoder, self.prompts)
+        has_tokenizer = self._encoder is not None and self._encoder.tokenizer is not None
+        if has_tokenizer or self.prompts is not None:  # else the new preprocessing may have one
+            replaced._take_prompts(self._encoder, self.prompts)
         return replaced
 
     def _with_prompts(self, prompts: Prompts) -> "Classifier":
