@@ -8,9 +8,11 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from tests.two_towers import SCALE, Towers, tokenize, two_squares
 
 import seewhy
+from seewhy import datasets, evaluate
 from seewhy.errors import InputError, ModelError, OptionError, SeewhyWarning, TargetError
 from seewhy.targets import Class, Counterfactual, Difference, Embedding, Prompt
 
@@ -113,6 +115,25 @@ def test_a_named_output_is_explained_as_that_of_any_model():
     inputs = {"image": two_squares(), "text": tokenize(["red"])}
     heatmaps = seewhy.Explainer(classifier(), "gradcam", output=0).heatmaps(inputs, 1)
     np.testing.assert_allclose(heatmaps.scores, [[4 / 64]], rtol=1e-6)  # the mean of green
+
+
+def test_metrics_and_data_sets_read_the_output_that_is_explained(tmp_path):
+    explainer = seewhy.Explainer(classifier(), "gradcam", output="image_embedding")
+    heatmaps = explainer.heatmaps(IMAGES, 1)
+    np.testing.assert_allclose(heatmaps.scores, EMBEDDING[[[1], [1]]], rtol=1e-6)
+    both = evaluate.mufidelity(explainer, IMAGES, heatmaps, 1)
+    np.testing.assert_allclose(both[:1], evaluate.mufidelity(explainer, IMAGES[:1], heatmaps.values[:1], 1))
+    assert (evaluate.max_sensitivity(explainer, IMAGES, 1) < 0.5).all()
+    Image.fromarray(np.moveaxis(two_squares()[0] * 255, 0, -1).astype(np.uint8)).save(tmp_path / "squares.png")
+    (row,) = datasets.run(explainer, tmp_path, tmp_path / "out", [1, 0]).table().to_pylist()
+    np.testing.assert_allclose([target["score"] for target in row["targets"]], EMBEDDING[[1, 0]], rtol=1e-6)
+    assert [target["box"]["top"] for target in row["targets"]] == [5, 1]  # the green square, and the red one
+
+
+def test_a_model_with_two_towers_is_not_exported(tmp_path):
+    for explainer in (seewhy.Explainer(classifier()), seewhy.Explainer(classifier().with_prompts(TEXTS))):
+        with pytest.raises(ModelError, match="'towers' has an image and a text tower, and is not exported"):
+            seewhy.export(explainer, tmp_path / "towers.onnx")
 
 
 def test_other_targets_read_the_embedding():

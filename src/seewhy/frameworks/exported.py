@@ -116,8 +116,8 @@ class Exported(Framework):
 
     @contextmanager
     def with_kernels(self, kernels: Kernels) -> Iterator[Framework]:
-        with self._framework.with_kernels(kernels):
-            yield Exported(self._framework, self._on, self._precision)  # its exports have these kernels
+        with self._framework.with_kernels(kernels) as framework:  # a copy, of a model of ONNX
+            yield Exported(framework, self._on, self._precision)  # its exports have these kernels
 
     def input_shape(self) -> Any:
         return self._framework.input_shape()

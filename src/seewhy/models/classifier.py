@@ -4,6 +4,7 @@ import dataclasses
 import os
 import re
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any, overload
 
@@ -214,6 +215,13 @@ class Classifier:
         if self._encoder is None:
             raise no_text_tower(parsed.texts[0][0])
         return self._with_prompts(parsed)
+
+    def holding_prompts(self) -> AbstractContextManager[None]:
+        """Return a context in which prompts keep their embeddings, while the weights are others for a moment.
+
+        A prompt is what an image is compared with, and no part of the model that is explained.
+        """
+        return nullcontext() if self._encoder is None else self._encoder.held()
 
     def with_text_inputs(self, inputs: Any) -> "tuple[Classifier, Any] | None":
         """Return a classifier whose classes are the texts among a model's inputs, and the images; else None.

@@ -1,6 +1,7 @@
 """The embeddings of prompts, by a model with an image and a text tower, and prompts as classes."""
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, NamedTuple, final
 
 import numpy as np
@@ -68,10 +69,11 @@ class TextEncoder:
         self._version: Hashable = None
         self._embeddings: dict[str, FloatArray] = {}
         self._classes: tuple[Prompts, PromptClasses] | None = None
+        self._is_held = False
 
     def __getstate__(self) -> dict[str, Any]:
         """Return what is copied and pickled: everything but the embeddings."""
-        return vars(self) | {"_version": None, "_embeddings": {}, "_classes": None}
+        return vars(self) | {"_version": None, "_embeddings": {}, "_classes": None, "_is_held": False}
 
     def target(self, text: str) -> EmbeddedPrompt:
         """Return the target of a prompt."""
@@ -87,6 +89,15 @@ class TextEncoder:
             if self._classes is None or self._classes[0] is not prompts:
                 self._classes = prompts, self._new_classes(prompts)
             return self._classes[1]
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Keep what was embedded while the weights are others for a moment, in which no other thread runs the model."""
+        self._is_held = True
+        try:
+            yield
+        finally:
+            self._is_held = False
 
     def split(self, inputs: Any) -> tuple[Any, Tokens] | None:
         """Return the images and the tokens of inputs that hold both; None for other inputs."""
@@ -113,6 +124,8 @@ class TextEncoder:
 
     def _forget_old(self) -> None:
         """Forget what was computed with other weights."""
+        if self._is_held:
+            return
         version = self._tower.version()
         if version != self._version:
             self._version, self._embeddings, self._classes = version, {}, None
