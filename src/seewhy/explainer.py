@@ -410,8 +410,9 @@ class Explainer:
 
     def method_of(self, heatmaps: Heatmaps) -> Method:
         """Return the method of heatmaps that this explainer made, with its options; "auto" chose it."""
-        made = (plan.method for plan in self._pipeline.plans.values() if plan.method.name == heatmaps.method)
-        return next(made, self.method)
+        plans = list(self._pipeline.plans.values())  # a copy, as another thread may add one meanwhile
+        made = (plan.method for plan in plans if plan.method.name == heatmaps.method)
+        return next(made, None) or self._pipeline.method_for(heatmaps)
 
     def layers(self, inputs: InputSpec | None = None) -> tuple[LayerCall, ...]:
         """Return every call of every layer for inputs of this shape, in the order in which they return.

@@ -63,7 +63,7 @@ class RunningModel:
 
     def objective(self, targets: TargetSpec) -> Objective:
         """Return what the scores of targets are."""
-        return Objective(self.classifier.resolve(as_list(targets)), self.score, self.output)
+        return Objective(self.classifier.resolve(as_list(targets), self.output), self.score, self.output)
 
     def inputs(self, images: Any) -> InputBatch:
         """Return images, or inputs that are preprocessed already, as the model takes them.

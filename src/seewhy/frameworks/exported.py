@@ -90,8 +90,8 @@ class Exported(SameInputsWrapper):
 
     @contextmanager
     def with_kernels(self, kernels: Kernels) -> Iterator[Framework]:
-        with self._framework.with_kernels(kernels):
-            yield Exported(self._framework, self._on, self._precision)  # its exports have these kernels
+        with self._framework.with_kernels(kernels) as framework:  # a copy, of a model of ONNX
+            yield Exported(framework, self._on, self._precision)  # its exports have these kernels
 
     def to_numpy(self, tensor: NativeTensor) -> NDArray[Any]:
         return tensor if isinstance(tensor, np.ndarray) else self._framework.to_numpy(tensor)

@@ -175,31 +175,39 @@ class HeatmapPipeline:
         return heatmaps
 
     def plan(self, inputs: InputBatch, objective: Objective, batch_size: int) -> Plan:
-        """Return the plan for this shape of input and kind of objective, made when it is first needed."""
+        """Return the plan for this shape of input and kind of objective, made when it is first needed.
+
+        It is looked up once: another thread may drop it from the plans at any time.
+        """
         key = plan_key(inputs, objective, batch_size)
-        if key not in self.plans:
-            method, reason, doubt = choose_method(self.method, self.framework, inputs, self.layer_choices, objective)
-            if doubt and "method" not in self.noted:
-                self.noted.add("method")
-                warn(doubt)
-            strategy = strategy_for(method, objective)
+        plan = self.plans.get(key)
+        if plan is None:
+            plan = self._new_plan(inputs, objective, batch_size)
             if len(self.plans) >= MAX_PLANS:
                 self.plans.clear()
-            self.plans[key] = Plan(
-                classifier=self.classifier,
-                framework=self.framework,
-                method=method,
-                method_reason=reason,
-                layers=self.layer_choices,
-                strategy=strategy,
-                derivatives=first_derivatives(method, strategy),
-                fuse=self.fuse,
-                augmentations=self.augmentations,
-                batch_size=batch_size,
-                progress=self.progress,
-                tokens=self.tokens,
-            )
-        return self.plans[key]
+            self.plans[key] = plan
+        return plan
+
+    def _new_plan(self, inputs: InputBatch, objective: Objective, batch_size: int) -> Plan:
+        method, reason, doubt = choose_method(self.method, self.framework, inputs, self.layer_choices, objective)
+        if doubt and "method" not in self.noted:
+            self.noted.add("method")
+            warn(doubt)
+        strategy = strategy_for(method, objective)
+        return Plan(
+            classifier=self.classifier,
+            framework=self.framework,
+            method=method,
+            method_reason=reason,
+            layers=self.layer_choices,
+            strategy=strategy,
+            derivatives=first_derivatives(method, strategy),
+            fuse=self.fuse,
+            augmentations=self.augmentations,
+            batch_size=batch_size,
+            progress=self.progress,
+            tokens=self.tokens,
+        )
 
     def check_inputs(self, inputs: InputSpec) -> InputBatch:
         """Return inputs in the structure that the model takes, if the method and the augmentation can take them.

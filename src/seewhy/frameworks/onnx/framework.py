@@ -141,7 +141,8 @@ class Onnx(Framework):
     def with_kernels(self, kernels: Kernels) -> Iterator[Framework]:
         proto = with_kernels(self._model.proto, kernels)
         options = {"providers": self._model.providers, "threads": self._model.threads}
-        changed = Onnx(OnnxModel(proto, name=self._model.name, **options), self._precision)
+        model = OnnxModel(proto, name=self._model.name, **options)
+        changed = Onnx(model, self._precision, self._output_tree, self._runtime)
         changed._model_layers = self._model_layers  # the layers are the same, and what is known of them
         yield changed
 

@@ -7,6 +7,7 @@ embeddings. So prompts cost one run of the text tower each, and an image one run
 import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Hashable, Mapping
+from contextlib import AbstractContextManager
 from typing import Any, final
 
 import numpy as np
@@ -19,7 +20,7 @@ from seewhy.frameworks.torch import hugging_face
 from seewhy.frameworks.torch.failures import FAILURES
 from seewhy.frameworks.torch.precision import without_autocast
 from seewhy.frameworks.torch.private_api import own_tensors
-from seewhy.frameworks.torch.restore import preserve_state
+from seewhy.frameworks.torch.restore import RUN_LOCK, preserve_state
 from seewhy.frameworks.torch.tensors import to_array
 from seewhy.frameworks.torch.weights_version import WeightsVersion
 from seewhy.types import FloatArray, NativeTensor
@@ -99,6 +100,10 @@ class TwoTowers(ABC):
             bias = torch.full((len(weights),), classes.bias, device=unit.device)
             logits = torch.nn.functional.linear(unit, weights, bias)
             return torch.sigmoid(logits) if classes.is_sigmoid and len(weights) > 1 else logits
+
+    def alone(self) -> AbstractContextManager[Any]:
+        """Return a context in which no other thread runs the model."""
+        return RUN_LOCK.lock
 
     def embed_texts(self, tokens: Tokens) -> FloatArray:
         """Return the embeddings of texts, float32 (P, D), each of length 1; the model is left as it was."""
