@@ -8,7 +8,7 @@ from torch import nn
 
 import seewhy
 from seewhy.errors import ModelError, RecordingError, SeewhyWarning
-from seewhy.interpolation import averaging_taps
+from seewhy.interpolation import averaging_weights
 from seewhy.models.recording_inputs import recording_inputs
 
 RANDOM = np.random.default_rng(0)
@@ -64,7 +64,7 @@ def test_a_volume_is_resized_to_the_one_size_of_the_model():
 def test_shrinking_averages_as_pillow_does():
     values = RANDOM.random((1, 23)).astype(np.float32)
     resized = Image.fromarray(values).resize((6, 1), Image.Resampling.BILINEAR)
-    np.testing.assert_allclose(averaging_taps(23, 6).apply(values[0], 0), np.asarray(resized)[0], atol=1e-6)
+    np.testing.assert_allclose(averaging_weights(23, 6).apply(values[0], 0), np.asarray(resized)[0], atol=1e-6)
 
 
 def test_a_size_that_is_given_is_that_of_the_input():

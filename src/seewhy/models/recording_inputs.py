@@ -7,7 +7,7 @@ import numpy as np
 
 from seewhy import timing
 from seewhy.errors import ModelError, RecordingError, warn
-from seewhy.interpolation import averaging_taps
+from seewhy.interpolation import averaging_weights
 from seewhy.models.classifier import Classifier
 from seewhy.models.preprocessing import Preprocessing
 from seewhy.recordings.grid_placement import GridPlacement, whole
@@ -126,7 +126,7 @@ def _resized(classifier: Classifier, recording: Recording) -> FloatArray:
             "padding, do it before you explain."
         )
     for axis, (old, new) in enumerate(zip(recording.space, size, strict=True)):
-        samples = samples if old == new else averaging_taps(old, new).apply(samples, axis)
+        samples = samples if old == new else averaging_weights(old, new).apply(samples, axis)
     return samples
 
 
