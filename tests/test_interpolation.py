@@ -11,9 +11,9 @@ from seewhy.interpolation import (
     Upsampling,
     bilinear_weights,
     interpolate,
-    sparse_weights,
     resample,
     resize,
+    sparse_weights,
 )
 from tests.methods.by_hand import interpolated_at
 

@@ -36,7 +36,7 @@ def test_channels_first_with_a_given_preprocessing():
     np.testing.assert_array_equal(inputs.values[0, 2], IMAGE[:, :, 2].astype(float) - 20)
 
 
-@pytest.mark.parametrize("shape", [(None, None, 3), (3, None, None), (6, 5), (7,)])
+@pytest.mark.parametrize("shape", [(None, None, 3), (3, None, None), (7,)])
 def test_an_unknown_input_size_is_an_error(shape):
     with pytest.raises(ModelError, match=r"The input size of the model .* is unknown"):
         assert Classifier(model(*shape)).input_size is None

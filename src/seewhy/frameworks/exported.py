@@ -125,6 +125,9 @@ class Exported(Framework):
     def spatial_axes(self) -> int | None:
         return self._framework.spatial_axes()
 
+    def input_channels(self) -> int | None:
+        return self._framework.input_channels()
+
     def input_types(self) -> Any:
         return self._framework.input_types()
 

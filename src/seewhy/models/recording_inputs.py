@@ -9,13 +9,13 @@ from seewhy import timing
 from seewhy.errors import ModelError, RecordingError, warn
 from seewhy.interpolation import averaging_weights
 from seewhy.models.classifier import Classifier
+from seewhy.models.input_size import KINDS
 from seewhy.models.preprocessing import Preprocessing
 from seewhy.recordings.grid_placement import GridPlacement, whole
 from seewhy.recordings.recording import UNITS, Recording, Signal, Video, size_text
 from seewhy.timing import Phase
 from seewhy.types import FloatArray
 
-KINDS = {1: "signals", 2: "images", 3: "volumes or videos"}
 INTERPOLATION = {1: "linear", 3: "trilinear"}
 
 
