@@ -129,8 +129,8 @@ def test_damaged_files_are_errors_in_words(tmp_path):
 
 def test_a_sound_that_makes_the_decoder_seek_before_its_beginning(tmp_path, capfd):
     """soundfile would print a traceback, and go on."""
-    soundfile.write(tmp_path / "whole.aif", np.zeros(400, np.float32), 8000)
-    content = bytearray((tmp_path / "whole.aif").read_bytes())
+    soundfile.write(tmp_path / "whole.aiff", np.zeros(400, np.float32), 8000)
+    content = bytearray((tmp_path / "whole.aiff").read_bytes())
     content[38] = 0xFF
     (tmp_path / "sound.aif").write_bytes(content)
     with contextlib.suppress(RecordingError):
