@@ -3,6 +3,10 @@
 WORDS = {
     "seewhy.Classifier(model, class_names=[...])": "--class-names FILE",
     "seewhy.Classifier(model, preprocess=..., input_size=(224, 224))": "--input-size 224",
+    "seewhy.Classifier(model, input_size=(224, 224))": "--input-size 224",
+    "seewhy.Classifier(model, input_size=(32, 64, 64))": "--input-size 32x64x64",
+    "Give a seewhy.Volume, a seewhy.Video, or the path of one.": "Give the path of a volume or a video.",
+    "Give a seewhy.Signal, or the path of one.": "Give the path of a signal.",
     "Give the preprocessing: seewhy.Classifier(model, preprocess=...); for a model that takes 0..255, "
     "seewhy.Preprocessing(size=(height, width)).": "Give the preprocessing, such as --preprocessing imagenet; for a "
     "model that takes 0..255, --preprocessing 0..255.",

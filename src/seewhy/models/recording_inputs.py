@@ -7,15 +7,15 @@ import numpy as np
 
 from seewhy import timing
 from seewhy.errors import ModelError, RecordingError, warn
-from seewhy.interpolation import averaging_taps
+from seewhy.interpolation import averaging_weights
 from seewhy.models.classifier import Classifier
+from seewhy.models.input_size import KINDS
 from seewhy.models.preprocessing import Preprocessing
 from seewhy.recordings.grid_placement import GridPlacement, whole
 from seewhy.recordings.recording import UNITS, Recording, Signal, Video, size_text
 from seewhy.timing import Phase
 from seewhy.types import FloatArray
 
-KINDS = {1: "signals", 2: "images", 3: "volumes or videos"}
 INTERPOLATION = {1: "linear", 3: "trilinear"}
 
 
@@ -126,7 +126,7 @@ def _resized(classifier: Classifier, recording: Recording) -> FloatArray:
             "padding, do it before you explain."
         )
     for axis, (old, new) in enumerate(zip(recording.space, size, strict=True)):
-        samples = samples if old == new else averaging_taps(old, new).apply(samples, axis)
+        samples = samples if old == new else averaging_weights(old, new).apply(samples, axis)
     return samples
 
 

@@ -2,6 +2,7 @@
 
 import importlib.util
 import io
+import math
 import os
 import struct
 from collections.abc import Iterator, Sequence
@@ -12,9 +13,10 @@ from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 
-from seewhy.errors import MAX_SHOWN, MissingExtraError, RecordingError
+from seewhy.errors import MAX_SHOWN, MissingExtraError, RecordingError, warn
+from seewhy.recordings.affine import SIDES
 from seewhy.recordings.dicom_pixels import has_voi, presented, shown_window, stored_values, stretched
-from seewhy.recordings.files import open_recording
+from seewhy.recordings.files import open_recording, warnings_in_words
 from seewhy.recordings.finding import is_dicom_file
 from seewhy.recordings.recording import Volume, check_size
 from seewhy.representation import one_line, shortened
@@ -31,6 +33,9 @@ TOLERANCE = 0.01
 
 MAX_LISTED = 5
 
+ASSUMED = (1.0, 1.0)
+"""The distances between pixels, in mm, where a file does not say them."""
+
 GREY_KINDS = ("MONOCHROME1", "MONOCHROME2", "")
 """The photometric interpretations whose values are intensities; a file may leave it out."""
 
@@ -46,8 +51,8 @@ class _Slice(NamedTuple):
         position: (3,), the place of the centre of its first pixel, in mm, x to the left and y to the back; None where
             the file does not say.
         orientation: (2, 3), the directions of its rows and columns; None where the file does not say.
-        distances: Those of pixels along a column and along a row, in mm.
-        thickness: The distance to the next slice that the file states, in mm.
+        distances: Those of pixels along a column and along a row, in mm; None where the file does not say.
+        thickness: That of the slice, in mm; None where the file does not say.
         window: The values that it wants to be drawn black and white; None for no window.
         has_voi: Whether it has a VOI LUT or a window.
         inverted: Whether it is MONOCHROME1.
@@ -59,8 +64,8 @@ class _Slice(NamedTuple):
     size: tuple[int, int]
     position: DoubleArray | None
     orientation: DoubleArray | None
-    distances: tuple[float, float]
-    thickness: float
+    distances: tuple[float, float] | None
+    thickness: float | None
     window: tuple[float, float] | None
     has_voi: bool
     inverted: bool
@@ -89,11 +94,16 @@ def read_dicom(path: Path, *, voi: bool = False) -> Volume:
         RecordingError: The folder holds several series, its slices do not make one volume, or a file is damaged.
     """
     check_pydicom()
+    with warnings_in_words(path):
+        return _read(path, voi=voi)
+
+
+def _read(path: Path, *, voi: bool) -> Volume:
     slices = [_read_header(file) for file in ([path] if not path.is_dir() else _dicom_files(path))]
     _check_one_series(path, slices)
     _check_alike(path, slices)
     slices, step = _sorted(path, slices)
-    check_size((len(slices), *slices[0].size), 1, "volume")
+    check_size((len(slices), *slices[0].size), 1, "volume", path)
     values = np.empty((len(slices), *slices[0].size), np.float32)
     for number, each in enumerate(slices):
         values[number] = _read_pixels(each, voi=voi)
@@ -105,7 +115,7 @@ def read_dicom(path: Path, *, voi: bool = False) -> Volume:
         source=str(path),
         window=(0.0, 1.0) if voi else middle.window,
         inverted=middle.inverted and not voi,
-        **_geometry(slices, step),
+        **_geometry(path, slices, step),
     )
 
 
@@ -165,17 +175,20 @@ def _read_header(path: Path) -> _Slice:
             raise RecordingError(f"{path} is a DICOM file without an image.")
         frames, samples = int(header.get("NumberOfFrames") or 1), int(header.get("SamplesPerPixel") or 1)
         kind = str(header.get("PhotometricInterpretation", ""))
-        down, right = _numbers(header, "PixelSpacing") or _numbers(header, "ImagerPixelSpacing") or (1.0, 1.0)
-        position, orientation = (_numbers(header, f"Image{name}Patient") for name in ("Position", "Orientation"))
+        distances = _numbers(header, "PixelSpacing", 2) or _numbers(header, "ImagerPixelSpacing", 2)
+        if distances is not None and min(distances) <= 0:
+            raise ValueError(f"its pixels are {distances[0]:g} and {distances[1]:g} mm apart; expected more than 0")
+        position = _numbers(header, "ImagePositionPatient", 3)
+        orientation = _numbers(header, "ImageOrientationPatient", 6)
         found = _Slice(
             path,
             series=str(header.get("SeriesInstanceUID", "")),
             description=str(header.get("SeriesDescription", "")) or "without a description",
             size=(int(header.Rows), int(header.Columns)),
-            position=None if position is None else np.array(position).reshape(3),
+            position=None if position is None else np.array(position),
             orientation=None if orientation is None else np.array(orientation).reshape(2, 3),
-            distances=(down, right),
-            thickness=float(header.get("SpacingBetweenSlices") or header.get("SliceThickness") or 1.0),
+            distances=None if distances is None else (distances[0], distances[1]),
+            thickness=_thickness(header),
             window=shown_window(header),
             has_voi=has_voi(header),
             inverted=kind == "MONOCHROME1",
@@ -198,10 +211,28 @@ def _in_memory(file: BinaryIO) -> BinaryIO:
     return io.BytesIO(file.read())
 
 
-def _numbers(header: Any, name: str) -> tuple[float, ...] | None:
-    """Return an element with several numbers; None where it is missing or empty."""
+def _numbers(header: Any, name: str, count: int) -> tuple[float, ...] | None:
+    """Return an element with so many numbers; None where it is missing or empty.
+
+    Raises:
+        ValueError: It has more or fewer, or one that is not finite.
+    """
     value = header.get(name)
-    return tuple(float(each) for each in value) if value else None
+    if value is None or value == "" or value == []:
+        return None
+    numbers = tuple(map(float, value if hasattr(value, "__len__") else [value]))
+    if len(numbers) != count or not all(map(math.isfinite, numbers)):
+        raise ValueError(f"its {name} is {shortened(str(value))}; expected {count} numbers")
+    return numbers
+
+
+def _thickness(header: Any) -> float | None:
+    """Return the thickness of a slice, or else its distance to the next, in mm; None where the file says neither."""
+    for name in ("SliceThickness", "SpacingBetweenSlices"):
+        value = abs(float(header.get(name) or 0))  # the distance may have a sign
+        if SIDES[0] < value < SIDES[1]:
+            return value
+    return None
 
 
 def _check_one_series(path: Path, slices: Sequence[_Slice]) -> None:
@@ -225,7 +256,7 @@ def _check_alike(path: Path, slices: Sequence[_Slice]) -> None:
     """Raise RecordingError if slices differ in what a volume has once."""
     kinds: dict[str, set[Any]] = {
         "sizes": {each.size for each in slices},
-        "distances between pixels": {tuple(round(each, 4) for each in one.distances) for one in slices},
+        "distances between pixels": {tuple(round(each, 4) for each in one.distances or ()) for one in slices},
         "photometric interpretations": {"MONOCHROME1" if each.inverted else "MONOCHROME2" for each in slices},
         "ways to be shown": {"with a window" if each.has_voi else "without a window" for each in slices},
     }
@@ -261,7 +292,7 @@ def _sorted(path: Path, slices: list[_Slice]) -> tuple[list[_Slice], DoubleArray
     _check_gaps(path, gaps, names)
     # One affine puts all slices on a line: a slice beside it would be drawn and saved at another place of the patient.
     beside = np.linalg.norm(positions - positions[0] - np.arange(len(slices))[:, None] * step, axis=1)
-    if beside.max() > min(*slices[0].distances, float(gaps.mean())) / 2:
+    if beside.max() > min(*(slices[0].distances or ASSUMED), float(gaps.mean())) / 2:
         raise RecordingError(
             f"The slices in {path} are not in a line: {names[int(beside.argmax())]} lies {beside.max():.4g} mm beside "
             "it. Put the files of one volume into a folder of their own."
@@ -285,14 +316,21 @@ def _check_gaps(path: Path, gaps: DoubleArray, names: Sequence[str]) -> None:
         )
 
 
-def _geometry(slices: Sequence[_Slice], step: DoubleArray | None) -> dict[str, Any]:
-    """Return the affine of a `Volume`, or its spacing where the one slice does not say where it lies."""
+def _geometry(path: Path, slices: Sequence[_Slice], step: DoubleArray | None) -> dict[str, Any]:
+    """Return the affine of a `Volume`, or its spacing where the one slice does not say where it lies.
+
+    Where the file does not say how large voxels are, a warning says what is assumed.
+    """
     first = slices[0]
-    down, right = first.distances
+    missing = [] if first.distances else ["how far apart its pixels are (PixelSpacing)"]
+    missing += [] if first.thickness or step is not None else ["how thick its one slice is (SliceThickness)"]
+    if missing:
+        warn(f"{path} does not say {' or '.join(missing)}: 1 mm is assumed, so that what is drawn may be distorted.")
+    (down, right), thickness = first.distances or ASSUMED, first.thickness or 1.0
     if first.orientation is None or first.position is None:
-        return {"spacing": (first.thickness, down, right)}
+        return {"spacing": (thickness, down, right)}
     along_row, along_column = first.orientation
-    step = np.cross(along_row, along_column) * first.thickness if step is None else step
+    step = np.cross(along_row, along_column) * thickness if step is None else step
     affine = np.eye(4)
     affine[:3] = np.stack([step, along_column * down, along_row * right, first.position], axis=1)
     affine[:2] *= -1  # DICOM's x grows to the left and its y to the back

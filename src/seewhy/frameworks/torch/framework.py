@@ -155,8 +155,16 @@ class Torch(Framework):
 
     def spatial_axes(self) -> int | None:
         """Return the number of axes that the first convolution moves along: a module declares no input shape."""
-        kernels = (layer.kernel_size for layer in self._model.modules() if isinstance(layer, CONVOLUTIONS))
-        return next(map(len, kernels), None)
+        first = self._first_convolution()
+        return None if first is None else len(first.kernel_size)
+
+    def input_channels(self) -> int | None:
+        """Return the number of channels of the first convolution: a module declares no input shape."""
+        first = self._first_convolution()
+        return None if first is None else first.in_channels
+
+    def _first_convolution(self) -> torch.nn.Conv1d | torch.nn.Conv2d | torch.nn.Conv3d | None:
+        return next((layer for layer in self._model.modules() if isinstance(layer, CONVOLUTIONS)), None)
 
     def check_inputs(self, inputs: InputSpec) -> InputBatch:
         """Return `inputs` as float32 (N, ...); among several inputs, whole numbers and booleans as they are.
