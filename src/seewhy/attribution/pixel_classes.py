@@ -17,7 +17,7 @@ from seewhy.attribution.plan import Plan
 from seewhy.errors import LayerError, NotClassScoresError, NotPredictedError, TargetError
 from seewhy.frameworks import Framework, LayerChoice
 from seewhy.frameworks.layers import AUTO, INPUT, LayerCall
-from seewhy.frameworks.structures import InputBatch, image_at, leaves, shape_key
+from seewhy.frameworks.structures import InputBatch, image_at, image_count, leaves, shape_key
 from seewhy.models import Classifier
 from seewhy.targets import Class, Combined, Objective, PerImage, Region, Target, TopK
 from seewhy.targets.target import Shape, TargetScores, no_class_indices
@@ -169,6 +169,11 @@ def scores_pixels(framework: Framework, inputs: InputBatch, output: int | str | 
         return _are_pixel_scores(*read_output(framework, inputs, output))
     except LayerError:
         return False
+
+
+def is_value_per_image(framework: Framework, inputs: InputBatch, output: int | str | None) -> bool:
+    """Whether a model returns one value for each image, (N,), as one that squeezes (N, 1) does."""
+    return read_output(framework, inputs, output)[0].shape == (image_count(inputs),)
 
 
 def _are_pixel_scores(outputs: FloatArray, activation: FinalActivation | None) -> bool:

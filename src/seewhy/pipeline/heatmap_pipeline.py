@@ -20,7 +20,7 @@ from seewhy.attribution.input_box import input_box
 from seewhy.attribution.method_choice import choose_method
 from seewhy.attribution.own_image import OwnImage
 from seewhy.attribution.perturbation_runner import ProgressCallback
-from seewhy.attribution.pixel_classes import predict_pixels, scores_pixels
+from seewhy.attribution.pixel_classes import is_value_per_image, predict_pixels, scores_pixels
 from seewhy.attribution.plan import Plan, first_derivatives, plan_key, strategy_for
 from seewhy.errors import InputError, LayerError, NotClassScoresError, NotPredictedError, warn
 from seewhy.frameworks import Framework, LayerChoice
@@ -36,6 +36,7 @@ from seewhy.results.explanation import Explanation
 from seewhy.results.explanation_builder import build_explanation
 from seewhy.results.heatmaps import Heatmaps, build_heatmaps, join_detections
 from seewhy.targets import Objective, Target, TargetSpec
+from seewhy.targets.regression import as_value
 from seewhy.types import Fuse, ImageArray, Precision, Score
 
 Result = TypeVar("Result", Heatmaps, Inspection)
@@ -180,7 +181,9 @@ class HeatmapPipeline:
                 if not scores_pixels(self.framework, inputs, self.output):
                     raise
             except NotClassScoresError:
-                pass
+                if is_value_per_image(self.framework, inputs, self.output):
+                    names = self.classifier.class_names
+                    return explain(as_value(target, None if names is None else names[0]))
         found = predict_pixels(self.framework, self.classifier, inputs, self.output)
         result = explain(found.regions(target, own))
         self.noted.add("segmentation")
