@@ -117,7 +117,8 @@ class ResultPrinter:
         for target in first.targets:
             probability = "" if target.probability is None else f", probability {target.probability:.4f}"
             name = target.name if target.index < 0 else f"{target.index} {target.name}"
-            line = f"explained {name}: score {target.score:.3f}{probability}"
+            place = "" if target.box is None else f", at ({', '.join(f'{edge:.0f}' for edge in target.box)})"
+            line = f"explained {name}: score {target.score:.3f}{probability}{place}"
             print_line(self._console, line)
 
     def _print_layer(self, explanation: ExplainedTargets, prefix: str = "") -> None:

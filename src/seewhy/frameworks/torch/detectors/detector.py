@@ -8,10 +8,11 @@ from typing import Any
 
 import torch
 
-from seewhy.errors import ModelError, ModelRunError
+from seewhy.errors import ModelError, ModelRunError, TargetError
 from seewhy.frameworks.cleanup import restoring
 from seewhy.frameworks.detections import CLASS_LOGITS, DetectedBox
 from seewhy.frameworks.torch.private_api import remove_hook
+from seewhy.frameworks.torch.tensors import to_array
 from seewhy.targets import Objective
 from seewhy.types import NativeTensor
 
@@ -30,6 +31,9 @@ class Found:
             they have to be found by differentiating.
         activated: The sigmoid or softmax of the class logits, (candidates, 1) in any shape, by which they are found
             even where it is so close to 1 that its own gradient is 0; None to find them by the logits.
+        probabilities: (D, C), of every class, of the candidate of each detection, with 0 for the background; None
+            where the model does not give them.
+        objectness: (D,), how sure the model is that there is an object of any class; None where it does not say.
     """
 
     boxes: list[NativeTensor]
@@ -38,13 +42,17 @@ class Found:
     class_logits: NativeTensor
     entries: NativeTensor | None = None
     activated: NativeTensor | None = None
+    probabilities: list[NativeTensor] | None = None
+    objectness: list[NativeTensor] | None = None
 
     def tree(self, *, reads_logits: bool) -> dict[str, NativeTensor]:
         """Return what a target reads: the class logits of one image, or the detections of all, padded with zeros."""
         if reads_logits:
             logits = self.class_logits
             return {CLASS_LOGITS: logits[None] if logits.ndim == 2 else logits}
-        return {"boxes": _padded(self.boxes), "labels": _padded(self.labels), "scores": _padded(self.scores)}
+        fields = ("boxes", "labels", "scores", "probabilities", "objectness")
+        known = {name: getattr(self, name) for name in fields}
+        return {name: _padded(rows) for name, rows in known.items() if rows is not None}
 
 
 class Detector(ABC):
@@ -94,22 +102,30 @@ class Detector(ABC):
 
 
 def check_scores_detections(objective: Objective) -> None:
-    """Raise ModelError for the classes of a detector, where something other than its detections is requested."""
-    if objective.output is None and objective.target.is_classes:
-        raise ModelError(
-            "The model is a detector: it returns boxes, and no score for each class of the image. Explain its "
-            "detections, with explain, stream or heatmaps of an Explainer, or with 'seewhy explain' and 'seewhy "
-            "batch'. What needs class scores, as metrics, inspect and exports do, takes a torch.nn.Module around it "
-            "that returns them."
+    """Raise an error for class scores of a detector, where something other than its detections is requested."""
+    if objective.output is not None or objective.target.reads_detections or not objective.target.reads_one_output:
+        return
+    if not objective.target.is_classes:
+        raise TargetError(
+            f"{type(objective.target).__name__} reads one output, and the model is a detector: it returns boxes with "
+            "classes and scores. Give classes or a seewhy.targets.Detection; or name the output with output=...; or "
+            "give seewhy.targets.AllOutputs with a function of everything that the model returns."
         )
+    raise ModelError(
+        "The model is a detector: it returns boxes, and no score for each class of the image. Explain its "
+        "detections, with explain, stream or heatmaps of an Explainer, or with 'seewhy explain' and 'seewhy "
+        "batch'. What needs class scores, as metrics, inspect and exports do, takes a torch.nn.Module around it "
+        "that returns them."
+    )
 
 
 def find_detections(found: Found) -> tuple[DetectedBox, ...]:
     """Return the detections of the first image, the surest first."""
     boxes, labels, scores = (values[0].detach().cpu().tolist() for values in (found.boxes, found.labels, found.scores))
+    of_classes = [None] * len(labels) if found.probabilities is None else to_array(found.probabilities[0])
     detections = [
-        DetectedBox((box[0], box[1], box[2], box[3]), int(label), float(score), number)
-        for number, (box, label, score) in enumerate(zip(boxes, labels, scores, strict=True))
+        DetectedBox((box[0], box[1], box[2], box[3]), int(label), float(score), number, probabilities)
+        for number, (box, label, score, probabilities) in enumerate(zip(boxes, labels, scores, of_classes, strict=True))
     ]
     return tuple(sorted(detections, key=lambda detection: -detection.score))
 
