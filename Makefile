@@ -132,7 +132,7 @@ test-elsewhere: $(VENV)/.development  ## tests that may depend on the machine, a
 	$(ELSEWHERE) PATH="$(abspath $(BIN))" $(PYTEST) -m "not slow" tests/cli tests/images tests/viewer \
 		tests/frameworks/tensorflow tests/frameworks/torch tests/contracts/test_precision.py
 
-oracle: $(PEERS)/.peers  ## compare with Captum, pytorch-grad-cam, and the real torchvision and timm
+oracle: $(PEERS)/.peers  ## compare with other tools, run docs/moving; the real torchvision and timm
 	$(ONE_THREAD) $(PEERS)/bin/python -m pytest $(PROCESSES) tests/oracles/peers
 
 lint: $(VENV)/.development  ## style, types, import rules and retired words
