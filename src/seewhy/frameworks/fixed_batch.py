@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from seewhy.errors import LayerError
 from seewhy.frameworks.base import CaptureType, Framework, Head
+from seewhy.frameworks.device import Device
 from seewhy.frameworks.evidence import Evidence
 from seewhy.frameworks.export_settings import ExplainedModel, ExportSettings
 from seewhy.frameworks.kernels import Kernels
@@ -85,6 +86,9 @@ class FixedBatch(Framework):
 
     def path_of(self, layer: object) -> str | None:
         return self._framework.path_of(layer)
+
+    def move_to(self, device: Device) -> Any:
+        return self._framework.move_to(device)
 
     def kernels(self) -> Kernels:
         return self._framework.kernels()
