@@ -49,6 +49,7 @@ from seewhy.cli.options import (
     split_list,
 )
 from seewhy.cli.report_command import report
+from seewhy.cli.run_options import BatchSizeOption, DeviceOption, LimitOption, RecursiveOption
 from seewhy.cli.serve_command import serve
 from seewhy.cli.site_command import site
 from seewhy.images.default_style import DEFAULT_ALPHA, DEFAULT_COLORMAP
@@ -115,6 +116,7 @@ def explain(
     preprocessing: PreprocessingOption = None,
     input_size: InputSizeOption = None,
     backend: BackendOption = None,
+    device: DeviceOption = None,
     prompt: PromptOption = None,
     trust: TrustOption = False,
     targets: Annotated[
@@ -143,6 +145,9 @@ def explain(
     score: ScoreOption = ScoreName.logit,
     precision: PrecisionOption = PrecisionName.float32,
     tokens: TokensOption = None,
+    recursive: RecursiveOption = True,
+    limit: LimitOption = None,
+    batch_size: BatchSizeOption = None,
     alpha: Annotated[
         float,
         typer.Option(
@@ -254,7 +259,7 @@ def explain(
 
     check_images_or_inputs(images, inputs)
     sample = parse_inputs(inputs or [])
-    found = search_images(images or [], outside=out)
+    found = search_images(images or [], outside=out, recursive=recursive, limit=limit)
     if not (found.images or sample):
         summary = RunSummary.of_search(found)
         if as_json:
@@ -271,7 +276,16 @@ def explain(
             images=found,
             models=tuple(
                 ModelArguments(
-                    source, weights, trust, architecture, class_names, preprocessing, input_size, backend, prompt
+                    source,
+                    weights,
+                    trust,
+                    architecture,
+                    class_names,
+                    preprocessing,
+                    input_size,
+                    backend,
+                    prompt,
+                    device,
                 )
                 for source in dict.fromkeys(model or [DEFAULT_MODEL])
             ),
@@ -300,6 +314,7 @@ def explain(
             label_by_folder=label_by_folder,
             check_heatmaps=check,
             compile_cache=compile_cache,
+            batch_size=batch_size,
         )
         if sample:
             from seewhy.cli.explain_sample import run_sample
@@ -325,6 +340,7 @@ def inspect(
     preprocessing: PreprocessingOption = None,
     input_size: InputSizeOption = None,
     backend: BackendOption = None,
+    device: DeviceOption = None,
     prompt: PromptOption = None,
     trust: TrustOption = False,
     targets: Annotated[str, typer.Option(metavar="CLASS,...", help=TARGETS_HELP)] = "top-1",
@@ -351,7 +367,9 @@ def inspect(
 
     run(
         image,
-        ModelArguments(model, weights, trust, architecture, class_names, preprocessing, input_size, backend, prompt),
+        ModelArguments(
+            model, weights, trust, architecture, class_names, preprocessing, input_size, backend, prompt, device
+        ),
         split_list(targets),
         channels,
         layer,
@@ -371,6 +389,7 @@ def layers(
     preprocessing: PreprocessingOption = None,
     input_size: InputSizeOption = None,
     backend: BackendOption = None,
+    device: DeviceOption = None,
     prompt: PromptOption = None,
     trust: TrustOption = False,
     check: Annotated[
@@ -387,7 +406,7 @@ def layers(
     from seewhy.cli.model_options import ModelArguments
 
     arguments = ModelArguments(
-        model, weights, trust, architecture, class_names, preprocessing, input_size, backend, prompt
+        model, weights, trust, architecture, class_names, preprocessing, input_size, backend, prompt, device
     )
     run(arguments, check=check, as_json=as_json)
 

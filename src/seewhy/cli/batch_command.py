@@ -28,6 +28,7 @@ from seewhy.cli.options import (
     TrustOption,
     WeightsOption,
 )
+from seewhy.cli.run_options import DEFAULT_BATCH_SIZE, BatchSizeOption, DeviceOption, LimitOption, RecursiveOption
 
 
 class OverlayFormatName(StrEnum):
@@ -73,6 +74,7 @@ def batch(
     preprocessing: PreprocessingOption = None,
     input_size: InputSizeOption = None,
     backend: BackendOption = None,
+    device: DeviceOption = None,
     prompt: PromptOption = None,
     trust: TrustOption = False,
     targets: Annotated[str, typer.Option(metavar="CLASS,...", help=TARGETS_HELP)] = "top-1",
@@ -131,7 +133,9 @@ def batch(
             metavar="NAME", help="The column of keys, of Parquet files.", show_default="the number of the row"
         ),
     ] = None,
-    batch_size: Annotated[int, typer.Option(metavar="N", help="How many images run at once.")] = 16,
+    recursive: RecursiveOption = True,
+    limit: LimitOption = None,
+    batch_size: BatchSizeOption = None,
     chunk_size: Annotated[
         int | None,
         typer.Option(
@@ -200,7 +204,7 @@ def batch(
         source=source,
         out=out,
         model=ModelArguments(
-            model, weights, trust, architecture, class_names, preprocessing, input_size, backend, prompt
+            model, weights, trust, architecture, class_names, preprocessing, input_size, backend, prompt, device
         ),
         targets=split_list(targets),
         methods=parse_methods(method, settings or []),
@@ -213,13 +217,15 @@ def batch(
             "heatmaps": heatmaps.value,
             "overlays": None if overlays is None else overlays.value,
             "resume": resume,
-            "batch_size": batch_size,
+            "batch_size": batch_size or DEFAULT_BATCH_SIZE,
             "chunk_size": chunk_size,
             "time_limit": time_limit,
             "label_by_folder": label_by_folder,
             "image_column": image_column,
             "label_column": label_column,
             "key_column": key_column,
+            "recursive": recursive,
+            "limit": limit,
             "executor": executor.value,
             "workers": workers,
             "cpus_per_worker": cpus_per_worker,

@@ -20,6 +20,7 @@ from seewhy.cli.options import (
     TrustOption,
     WeightsOption,
 )
+from seewhy.cli.run_options import DEFAULT_BATCH_SIZE, LIMIT_HELP, BatchSizeOption, DeviceOption, RecursiveOption
 
 
 def errors(
@@ -42,9 +43,7 @@ def errors(
     ] = None,
     limit: Annotated[
         int,
-        typer.Option(
-            min=1, metavar="N", help="The number of images to explain; those with the highest probability first."
-        ),
+        typer.Option(min=1, metavar="N", help=f"{LIMIT_HELP}: those whose wrong class has the highest probability."),
     ] = 9,
     data: Annotated[
         Path | None,
@@ -54,6 +53,8 @@ def errors(
             show_default=False,
         ),
     ] = None,
+    recursive: RecursiveOption = True,
+    batch_size: BatchSizeOption = None,
     method: Annotated[str, typer.Option(metavar="METHOD", help=METHOD_HELP)] = "auto",
     layer: LayerOption = "auto",
     weights: WeightsOption = "imagenet",
@@ -62,6 +63,7 @@ def errors(
     preprocessing: PreprocessingOption = None,
     input_size: InputSizeOption = None,
     backend: BackendOption = None,
+    device: DeviceOption = None,
     prompt: PromptOption = None,
     trust: TrustOption = False,
     quiet: QuietOption = False,
@@ -82,9 +84,19 @@ def errors(
 
     report: Report = "json" if as_json else "nothing" if quiet else "text"
     if folder is None:
-        run_of_training(Path(model), limit, data, method, report)
+        run_of_training(Path(model), limit, data, method, report, batch_size or DEFAULT_BATCH_SIZE, device)
         return
     arguments = ModelArguments(
-        model, weights, trust, architecture, class_names, preprocessing, input_size, backend, prompt
+        model, weights, trust, architecture, class_names, preprocessing, input_size, backend, prompt, device
     )
-    run_of_model(arguments, folder, limit, method, layer, out or Path("errors"), report)
+    run_of_model(
+        arguments,
+        folder,
+        limit,
+        method,
+        layer,
+        out or Path("errors"),
+        report,
+        batch_size=batch_size or DEFAULT_BATCH_SIZE,
+        recursive=recursive,
+    )

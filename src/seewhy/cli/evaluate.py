@@ -62,6 +62,8 @@ class EvaluateArguments:
     seed: int
     layer: str
     score: Score
+    recursive: bool = True
+    limit: int | None = None
 
     def check(self) -> None:
         """Raise UsageError for mistakes that can be found before a framework is imported, which takes seconds."""
@@ -116,6 +118,8 @@ class EvaluateArguments:
                 min_confidence=self.min_confidence,
                 batch_size=self.batch_size,
                 seed=self.seed,
+                recursive=self.recursive,
+                limit=self.limit,
             )
 
 

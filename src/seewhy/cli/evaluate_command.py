@@ -23,6 +23,7 @@ from seewhy.cli.options import (
     WeightsOption,
     split_list,
 )
+from seewhy.cli.run_options import DEFAULT_BATCH_SIZE, BatchSizeOption, DeviceOption, LimitOption, RecursiveOption
 
 
 def evaluate(
@@ -115,9 +116,9 @@ def evaluate(
             show_default="0.5",
         ),
     ] = None,
-    batch_size: Annotated[
-        int, typer.Option(min=1, metavar="N", help="How many perturbed inputs run at once, which bounds the memory.")
-    ] = 16,
+    recursive: RecursiveOption = True,
+    limit: LimitOption = None,
+    batch_size: BatchSizeOption = None,
     seed: Annotated[
         int, typer.Option(min=0, metavar="N", help="The seed of all random numbers; the same seed gives the same bits.")
     ] = 0,
@@ -129,6 +130,7 @@ def evaluate(
     preprocessing: PreprocessingOption = None,
     input_size: InputSizeOption = None,
     backend: BackendOption = None,
+    device: DeviceOption = None,
     prompt: PromptOption = None,
     trust: TrustOption = False,
     quiet: QuietOption = False,
@@ -147,7 +149,7 @@ def evaluate(
     request = EvaluateArguments(
         source=tuple(source),
         model=ModelArguments(
-            model, weights, trust, architecture, class_names, preprocessing, input_size, backend, prompt
+            model, weights, trust, architecture, class_names, preprocessing, input_size, backend, prompt, device
         ),
         methods=parse_methods(methods, settings or []),
         metrics=tuple(split_list(metrics)),
@@ -160,7 +162,9 @@ def evaluate(
         formats=tuple(name.lower() for name in split_list(formats)),
         steps=steps,
         min_confidence=min_confidence,
-        batch_size=batch_size,
+        batch_size=batch_size or DEFAULT_BATCH_SIZE,
+        recursive=recursive,
+        limit=limit,
         seed=seed,
         layer=layer,
         score=score.value,

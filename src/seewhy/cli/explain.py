@@ -71,6 +71,7 @@ class ExplainArguments:
     label_by_folder: bool = False
     check_heatmaps: bool = False
     compile_cache: Path | None = None
+    batch_size: int | None = None
 
     def targets_of(self, classifier: Classifier) -> Sequence[str | int]:
         """Return the targets for a model.
@@ -180,7 +181,7 @@ def _outcomes(request: ExplainArguments, explainers: Sequence[Explainer], files:
     paths = request.images.paths
     # A few images, and slow methods, are explained one by one, so that each result is shown as soon as possible.
     is_one_by_one = len(paths) <= MAX_IN_FULL or any(method.needs_runner for method in request.methods)
-    batch_size = 1 if is_one_by_one else BATCH_SIZE
+    batch_size = request.batch_size or (1 if is_one_by_one else BATCH_SIZE)
     calls = [_explain_batch(request, explainer) for explainer in explainers]
     alone = [_explain_recording(request, explainer) for explainer in explainers]
     axes = explainers[0].framework.spatial_axes()
@@ -209,7 +210,8 @@ def _explain_recording(request: ExplainArguments, explainer: Explainer) -> Expla
             if is_given:
                 raise OptionError(f"{option}, and {path} is a volume, a signal or a video. Leave it out.")
         # By its suffix, the path is read as a recording, so that its explanation is one of a recording.
-        explained: list[Any] = explainer.explain([path], request.targets_of(explainer.classifier))
+        targets = request.targets_of(explainer.classifier)
+        explained: list[Any] = explainer.explain([path], targets, batch_size=request.batch_size or BATCH_SIZE)
         explanation: RecordingExplanation = explained[0]
         return explanation
 
@@ -218,7 +220,8 @@ def _explain_recording(request: ExplainArguments, explainer: Explainer) -> Expla
 
 def _explain_batch(request: ExplainArguments, explainer: Explainer) -> ExplainBatch:
     """Return the function that explains a batch of images, and checks their heatmaps if that was requested."""
-    explain = partial(explainer.explain, targets=request.targets_of(explainer.classifier))
+    targets = request.targets_of(explainer.classifier)
+    explain = partial(explainer.explain, targets=targets, batch_size=request.batch_size or BATCH_SIZE)
     if not request.check_heatmaps:
         return explain
     from seewhy.evaluate.check import with_checks  # imported late: it brings all metrics

@@ -14,6 +14,7 @@ from seewhy.cli.output_files import check_not_an_input, fitting_stem
 from seewhy.cli.result_printer import ResultPrinter
 from seewhy.cli.sample_option import InputValue, paths_of
 from seewhy.errors import InputError, OptionError, OutputError
+from seewhy.explainer import BATCH_SIZE
 from seewhy.results.multi_image_explanation import SUFFIXES, MultiImageExplanation
 
 Sample = dict[str, InputValue] | list[InputValue]
@@ -35,7 +36,7 @@ def run_sample(request: ExplainArguments, sample: Sample, *, as_json: bool, quie
     has_several_models = len({explainer.classifier.name for explainer in explainers}) > 1
     for explainer in explainers:
         targets = request.targets_of(explainer.classifier)
-        (explanation,) = explainer.explain([values], targets)
+        (explanation,) = explainer.explain([values], targets, batch_size=request.batch_size or BATCH_SIZE)
         model = (str(explanation.model),) if has_several_models else ()
         files = _write(explanation, request, fitting_stem(stem, *model, explanation.method), paths_of(sample))
         printer.print_sample(explanation, files)

@@ -30,34 +30,40 @@ class ImageSearch:
         return [image.path for image in self.images]
 
 
-def search_images(arguments: Sequence[str], *, outside: Path | None = None) -> ImageSearch:
+def search_images(
+    arguments: Sequence[str], *, outside: Path | None = None, recursive: bool = True, limit: int | None = None
+) -> ImageSearch:
     """Find the images that the arguments name.
 
     Args:
         arguments: Files, folders and globs.
         outside: A folder whose files are not images to explain: the output folder.
+        recursive: Whether folders are searched with their subfolders.
+        limit: The maximum number of images; None for all.
     """
     search = ImageSearch()
     for argument in arguments:
         try:
-            found = find_images(argument, outside=outside)
+            found = find_images(argument, outside=outside, recursive=recursive)
         except ImageError as error:
-            recordings = _recordings_in(argument, outside)
+            recordings = _recordings_in(argument, outside, recursive=recursive)
             search.images += recordings
             if not recordings:
                 search.errors.append((Path(argument), error))
             continue
         search.images += found.images
         search.skipped += found.skipped
+    search.images = search.images[:limit]
     return search
 
 
-def _recordings_in(argument: str, outside: Path | None) -> list[FoundImage]:
+def _recordings_in(argument: str, outside: Path | None, *, recursive: bool) -> list[FoundImage]:
     """Return the volumes, signals and videos in a folder that contains no images."""
     if not os.path.isdir(argument):  # which says False of names that no file can have, where Path raises
         return []
     folder = Path(argument)
-    found = (path for path in find_recordings(folder) if outside is None or not is_below(path, outside))
+    recordings = find_recordings(folder, recursive=recursive)
+    found = (path for path in recordings if outside is None or not is_below(path, outside))
     return [FoundImage(path, path.parent.relative_to(folder) if path != folder else Path()) for path in found]
 
 

@@ -15,6 +15,7 @@ from seewhy.cli.output_files import check_output_folder
 from seewhy.cli.tables import print_line, print_table
 from seewhy.cli.terminal import print_error
 from seewhy.errors import ModelError
+from seewhy.explainer import BATCH_SIZE
 from seewhy.images.figure import check_matplotlib
 from seewhy.startup_log import quiet_start
 from seewhy.train.image_folder import find_class_folders
@@ -30,7 +31,15 @@ Report = Literal["text", "json", "nothing"]
 """What is printed on standard output."""
 
 
-def run_of_training(folder: Path, limit: int, data: Path | None, method: str, report: Report) -> None:
+def run_of_training(
+    folder: Path,
+    limit: int,
+    data: Path | None,
+    method: str,
+    report: Report,
+    batch_size: int = BATCH_SIZE,
+    device: str | None = None,
+) -> None:
     """Explain the misclassified images of a run, print them, and write errors.png and errors.csv to its folder.
 
     Raises:
@@ -41,12 +50,21 @@ def run_of_training(folder: Path, limit: int, data: Path | None, method: str, re
     training_run = Run(folder)
     _check_run(training_run)
     with quiet_start():
-        misclassified = explain_misclassified(training_run, limit, data, method)
+        misclassified = explain_misclassified(training_run, limit, data, method, batch_size, device)
     _print_and_write(misclassified, folder, report)
 
 
 def run_of_model(
-    model: ModelArguments, data: Path, limit: int, method: str, layer: str, out: Path, report: Report
+    model: ModelArguments,
+    data: Path,
+    limit: int,
+    method: str,
+    layer: str,
+    out: Path,
+    report: Report,
+    *,
+    batch_size: int = BATCH_SIZE,
+    recursive: bool = True,
 ) -> None:
     """Explain the misclassified images in class folders, print them, and write errors.png and errors.csv.
 
@@ -59,8 +77,8 @@ def run_of_model(
     check_output_folder(out)
     with quiet_start():
         classifier = model.load()
-        images = images_by_folder(data, classifier)
-        misclassified = explain_errors(classifier, images, limit, method, find_layer(classifier, layer))
+        images = images_by_folder(data, classifier, recursive=recursive)
+        misclassified = explain_errors(classifier, images, limit, method, find_layer(classifier, layer), batch_size)
     _print_and_write(misclassified, out, report)
 
 

@@ -27,6 +27,7 @@ class ModelArguments:
     input_size: str | None = None
     backend: str | None = None
     prompts: Sequence[str] | None = None
+    device: str | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "prompts", tuple(self.prompts) if self.prompts else None)  # hashable
@@ -36,7 +37,7 @@ class ModelArguments:
         size = _parse_size(self.input_size)
         overrides = Overrides.parse(self.class_names, self.preprocessing, size, self.prompts)
         weights = None if self.weights == "none" else self.weights
-        return check(self.source, weights, self.architecture, overrides, self.backend)
+        return check(self.source, weights, self.architecture, overrides, self.backend, self.device)
 
     def load(self) -> Classifier:
         """Load the model as `seewhy.load` does; `package.module:callable` is searched in the current folder too."""

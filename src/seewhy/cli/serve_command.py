@@ -17,6 +17,7 @@ from seewhy.cli.options import (
     TrustOption,
     WeightsOption,
 )
+from seewhy.cli.run_options import DeviceOption
 
 
 def serve(
@@ -34,6 +35,7 @@ def serve(
     preprocessing: PreprocessingOption = None,
     input_size: InputSizeOption = None,
     backend: BackendOption = None,
+    device: DeviceOption = None,
     prompt: PromptOption = None,
     trust: TrustOption = False,
     batch: Annotated[
@@ -88,7 +90,7 @@ def serve(
     run(
         [
             ModelArguments(
-                source, weights, trust, architecture, class_names, preprocessing, input_size, backend, prompt
+                source, weights, trust, architecture, class_names, preprocessing, input_size, backend, prompt, device
             )
             for source in model or [DEFAULT_MODEL]
         ],

@@ -104,8 +104,8 @@ def run(
         progress: Is called with a `Progress` after each batch; with executor="ray", after each part.
         should_stop: Is called after each part, and with executor="ray" several times a second; True ends the run after
             the parts in hand. It can be resumed.
-        **options: How the source is read: `image_column`, `label_column`, `key_column` and `label_by_folder`, see
-            `SourceOptions`.
+        **options: How the source is read: `image_column`, `label_column`, `key_column`, `label_by_folder`, `recursive`
+            and `limit`, see `SourceOptions`.
 
     Returns:
         The output; its `is_complete` is False if the run was stopped, or if other shards are not done yet.

@@ -153,12 +153,13 @@ def read_file(path: str, max_bytes: int) -> bytes:
     return content
 
 
-def find_remote(url: str, outside: Path | None = None) -> list[FoundFile]:
+def find_remote(url: str, outside: Path | None = None, *, recursive: bool = True) -> list[FoundFile]:
     """Find the files that a URL names: a file, a folder with its subfolders, or a glob; sorted.
 
     Args:
         url: The URL.
         outside: A folder on the disk that is not searched, should the URL be one of the disk.
+        recursive: False leaves out the files in subfolders of a folder.
 
     Raises:
         ImageNotFoundError: There is nothing.
@@ -171,6 +172,8 @@ def find_remote(url: str, outside: Path | None = None) -> list[FoundFile]:
     is_disk = "file" in ((filesystem.protocol,) if isinstance(filesystem.protocol, str) else filesystem.protocol)
     if outside is not None and is_disk and is_below(outside, base or root):
         files = [(path, info) for path, info in files if not is_below(path, outside)]
+    if base and not recursive:
+        files = [(path, info) for path, info in files if "/" not in path.removeprefix(base)]
     if not files:
         raise ImageNotFoundError(f"There is no file at {url}.")
     return [

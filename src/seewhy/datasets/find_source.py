@@ -30,16 +30,24 @@ class SourceOptions:
         label_column: The column of labels; None for one with a usual name, if there is one.
         key_column: The column of keys, of Parquet files; None for the number of the row.
         label_by_folder: Whether the name of the folder of an image is its label.
+        recursive: Whether a folder is searched with its subfolders.
+        limit: The maximum number of records: those after the first so many are left out. None for all.
     """
 
     image_column: str | None = None
     label_column: str | None = None
     key_column: str | None = None
     label_by_folder: bool = False
+    recursive: bool = True
+    limit: int | None = None
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the options by name."""
-        return asdict(self)
+        """Return the options by name; without `recursive` and `limit` where they leave nothing out."""
+        options = asdict(self)
+        for name, everything in (("recursive", True), ("limit", None)):
+            if options[name] is everything:
+                del options[name]
+        return options
 
 
 def find_source(
@@ -63,6 +71,8 @@ def find_source(
         raise OptionError(f"The source is {short_repr(name)}; expected a folder, a file, a glob, a URL, or hf:NAME.")
     if options.label_by_folder and options.label_column is not None:
         raise OptionError("label_by_folder=True and label_column= both say what the labels are. Give one of them.")
+    if options.limit is not None and (type(options.limit) is not int or options.limit < 1):
+        raise OptionError(f"limit is {short_repr(options.limit)}; expected 1 or more, or None for all.")
     suffix = PurePosixPath(name).suffix.lower()
     if name.startswith(PREFIX):
         _check_unused(name, options, "label_by_folder=", "key_column=")
@@ -71,11 +81,11 @@ def find_source(
         _check_unused(name, options, "key_column=")
         source = of_list(name, chunk_size, options.image_column, options.label_column, options.label_by_folder)
     elif is_url(name):
-        files = find_remote(name, outside)
+        files = find_remote(name, outside, recursive=options.recursive)
         source = _of_files(name, files, chunk_size, options) or _of_remote_images(name, files, chunk_size, options)
     else:
         source = _of_local(name, chunk_size, options, outside)
-    return source.check()
+    return source.first(options.limit).check()
 
 
 def check_source(name: str) -> None:
@@ -87,11 +97,10 @@ def check_source(name: str) -> None:
 
 def _of_local(name: str, chunk_size: int, options: SourceOptions, outside: Path | None) -> Source:
     try:
-        found = find_images(name, outside=outside)
+        found = find_images(name, outside=outside, recursive=options.recursive)
     except ImageNotFoundError:
-        source = _of_files(
-            name, _files_in(name, outside), chunk_size, options
-        )  # a folder without images may hold shards
+        shards = _files_in(name, outside, recursive=options.recursive)  # a folder without images may hold them
+        source = _of_files(name, shards, chunk_size, options)
         if source is None:
             raise
         return source
@@ -135,14 +144,14 @@ def _of_files(name: str, files: Sequence[FoundFile], chunk_size: int, options: S
     return None
 
 
-def _files_in(folder: str, outside: Path | None) -> list[FoundFile]:
+def _files_in(folder: str, outside: Path | None, *, recursive: bool) -> list[FoundFile]:
     """Return the files of a folder that are no images, but may be Parquet files or archives."""
     if not Path(folder).is_dir():
         return []
     outside = outside if outside is not None and is_below(outside, folder) else None
     paths = sorted(
         path
-        for path in Path(folder).rglob("*")
+        for path in Path(folder).glob("**/*" if recursive else "*")
         if path.name.lower().endswith(PARQUET_SUFFIXES + TAR_SUFFIXES)
         and not any(part.startswith(".") for part in path.relative_to(folder).parts)
         and (outside is None or not is_below(path, outside))

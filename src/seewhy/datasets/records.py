@@ -3,7 +3,8 @@
 import hashlib
 import json
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from itertools import islice
 from typing import Any, NamedTuple, Protocol, final
 
 from seewhy.datasets.filesystems import filesystem_of, image_errors
@@ -104,6 +105,34 @@ class BrokenChunk:
 
 @final
 @dataclass(frozen=True)
+class FirstRecords:
+    """The first records of a chunk.
+
+    Attributes:
+        chunk: The chunk.
+        count: How many of its records.
+    """
+
+    chunk: Chunk
+    count: int
+
+    @property
+    def number(self) -> int:
+        """The position of the chunk among the chunks."""
+        return self.chunk.number
+
+    @property
+    def start(self) -> int:
+        """The position of its first record."""
+        return self.chunk.start
+
+    def records(self) -> Iterator[Record]:
+        """Read the records."""
+        return islice(self.chunk.records(), self.count)
+
+
+@final
+@dataclass(frozen=True)
 class Source:
     """A source that was found.
 
@@ -125,6 +154,14 @@ class Source:
     def count(self) -> int:
         """The number of records."""
         return sum(chunk.count for chunk in self.chunks)
+
+    def first(self, limit: int | None) -> "Source":
+        """Return the source without the records after the first `limit`; None leaves out none."""
+        if limit is None or limit >= self.count:
+            return self
+        kept = [chunk for chunk in self.chunks if chunk.start < limit]
+        kept[-1] = FirstRecords(kept[-1], limit - kept[-1].start)
+        return replace(self, chunks=kept)
 
     def check(self) -> "Source":
         """Return the source, or raise ImageError if nothing of it can be read.

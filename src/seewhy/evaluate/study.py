@@ -38,6 +38,8 @@ def study(
     min_confidence: float | None = None,
     batch_size: int = BATCH_SIZE,
     seed: int = 0,
+    recursive: bool = True,
+    limit: int | None = None,
     progress: ProgressCallback | None = None,
 ) -> Study:
     """Measure methods by metrics on images, with intervals and two baselines.
@@ -67,6 +69,8 @@ def study(
             game, in 0..1; None for the metric's own.
         batch_size: How many perturbed inputs run at once.
         seed: Determines everything random: the same seed gives the same bits on one machine.
+        recursive: False searches folders without their subfolders.
+        limit: The maximum number of images: those after the first so many are left out. None for all.
         progress: Called with a `Progress` after each image.
 
     Returns:
@@ -93,6 +97,8 @@ def study(
         min_confidence=min_confidence,
         batch_size=batch_size,
         seed=seed,
+        recursive=recursive,
+        limit=limit,
     )
     for problem in plan.problems:
         warn(problem)

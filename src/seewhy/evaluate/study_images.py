@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from seewhy.errors import InputError
+from seewhy.errors import InputError, OptionError, short_repr
 from seewhy.evaluate.study_settings import checksum, file_checksum
 from seewhy.images.finding import find_images
 from seewhy.images.reading import EncodedImage, ImageLike
@@ -39,27 +39,32 @@ class StudyImage:
         return checksum([self.name, str(pixels.shape), pixels.tobytes()])
 
 
-def find_study_images(source: Source) -> tuple[StudyImage, ...]:
+def find_study_images(source: Source, *, recursive: bool = True, limit: int | None = None) -> tuple[StudyImage, ...]:
     """Return the images of a study.
 
     Args:
         source: A path, a folder, which is searched with its subfolders, a pattern such as "photos/*.jpg"; a PIL image,
             an array; or several of those.
+        recursive: False searches folders without their subfolders.
+        limit: The maximum number of images: those after the first so many are left out. None for all.
 
     Raises:
+        OptionError: The limit is not 1 or more.
         ImageError: A path names no image, or a folder has none.
         InputError: There is no image.
     """
+    if limit is not None and (type(limit) is not int or limit < 1):
+        raise OptionError(f"limit is {short_repr(limit)}; expected 1 or more, or None for all.")
     found: list[tuple[str, ImageLike]] = []
     for item in _as_list(source):
         if isinstance(item, (str, os.PathLike)):
-            images = find_images(os.fspath(item)).images
+            images = find_images(os.fspath(item), recursive=recursive).images
             found += [((each.folder / each.path.name).as_posix(), each.path) for each in images]
         else:
             found.append((f"image {len(found) + 1}", item))
     if not found:
         raise InputError("There is no image to study.")
-    return tuple(StudyImage(name, image) for name, image in _with_unique_names(found))
+    return tuple(StudyImage(name, image) for name, image in _with_unique_names(found)[:limit])
 
 
 def _as_list(source: Source) -> Sequence[ImageLike]:

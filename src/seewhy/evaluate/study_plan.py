@@ -123,6 +123,8 @@ def prepare(
     min_confidence: float | None = None,
     batch_size: int = BATCH_SIZE,
     seed: int = 0,
+    recursive: bool = True,
+    limit: int | None = None,
 ) -> StudyPlan:
     """Check a study, without running it; the arguments are those of `study`.
 
@@ -132,7 +134,7 @@ def prepare(
     check_statistics()
     _check_numbers(steps, min_confidence, batch_size, seed)
     chosen, checked = find_metrics(metrics), make_methods(methods)
-    found = find_study_images(images)
+    found = find_study_images(images, recursive=recursive, limit=limit)
     store = None if out is None else StudyStore(Path(out))
     if store is not None and not resume:
         store.check_new()  # before a model is loaded

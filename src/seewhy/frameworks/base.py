@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from seewhy.errors import LayerError, ModelError
 from seewhy.frameworks.detections import DetectorRunner
+from seewhy.frameworks.device import Device
 from seewhy.frameworks.evidence import Evidence
 from seewhy.frameworks.export_settings import ExplainedModel, ExportSettings
 from seewhy.frameworks.exported_graph import ExportedGraph
@@ -257,6 +258,18 @@ class Framework(ModelInputs):
             LayerError, MethodError, TargetError: The layer, the method or the number of targets does not allow it.
         """
         raise ModelError(f"A model of {self.name} cannot be exported to ONNX.")
+
+    def move_to(self, device: Device) -> Any:
+        """Have the model run on a device, before it first runs. This changes where its weights are.
+
+        Returns:
+            The model as it runs there: the same object, or, of an ONNX model, a copy that says so.
+
+        Raises:
+            OptionError: The framework does not find the device, or cannot run the model on it.
+            ModelRunError: The memory of the device is too small.
+        """
+        raise NotImplementedError
 
     @abstractmethod
     def kernels(self) -> Kernels:

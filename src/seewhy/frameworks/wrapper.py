@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from seewhy.frameworks.base import CaptureType, Framework
 from seewhy.frameworks.declared_input import DeclaredInput
+from seewhy.frameworks.device import Device
 from seewhy.frameworks.evidence import Evidence
 from seewhy.frameworks.export_settings import ExplainedModel, ExportSettings
 from seewhy.frameworks.kernels import Kernels
@@ -79,6 +80,9 @@ class FrameworkWrapper(Framework):
 
     def kernels(self) -> Kernels:
         return self._framework.kernels()
+
+    def move_to(self, device: Device) -> Any:
+        return self._framework.move_to(device)
 
     def fingerprint(self) -> str:
         return self._framework.fingerprint()

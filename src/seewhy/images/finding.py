@@ -36,14 +36,15 @@ class FoundImages(NamedTuple):
     skipped: list[Path]
 
 
-def find_images(path: str, *, outside: Path | None = None) -> FoundImages:
+def find_images(path: str, *, outside: Path | None = None, recursive: bool = True) -> FoundImages:
     """Find the images that a file, folder or glob names.
 
-    A folder is searched with all its subfolders, except for hidden ones. Links to folders are followed, once each.
+    A folder is searched with its subfolders, except for hidden ones. Links to folders are followed, once each.
 
     Args:
         path: A file; a folder; or a glob such as "photos/*.jpg".
         outside: A folder that is not searched, such as the one with the output files, unless it is `path` itself.
+        recursive: False searches a folder without its subfolders.
 
     Raises:
         ImageNotFoundError: There is no such file, or the folder or glob contains no image.
@@ -53,7 +54,7 @@ def find_images(path: str, *, outside: Path | None = None) -> FoundImages:
         raise ImageError(f"{path!r} cannot be read: a path cannot contain a null character.")
     try:
         if Path(path).is_dir():
-            return _in_folder(Path(path), outside)
+            return _in_folder(Path(path), outside, recursive=recursive)
         if any(character in path for character in "*?[") and not Path(path).exists():
             return _by_glob(path, outside)
         return _single_file(Path(path))
@@ -88,8 +89,9 @@ def _by_glob(pattern: str, outside: Path | None) -> FoundImages:
     return FoundImages([FoundImage(file) for file in files], [])
 
 
-def _in_folder(folder: Path, outside: Path | None) -> FoundImages:
-    files = sorted(_files(folder, outside), key=lambda file: os.fspath(file).replace(os.sep, "\0"))  # folder by folder
+def _in_folder(folder: Path, outside: Path | None, *, recursive: bool) -> FoundImages:
+    found = _files(folder, outside, recursive=recursive)
+    files = sorted(found, key=lambda file: os.fspath(file).replace(os.sep, "\0"))  # folder by folder
     parents: dict[Path, Path] = {}  # one for all images of a folder: there may be millions
     images = [
         FoundImage(file, parents.setdefault(parent := file.relative_to(folder).parent, parent))
@@ -98,18 +100,19 @@ def _in_folder(folder: Path, outside: Path | None) -> FoundImages:
     ]
     if not images:
         raise ImageNotFoundError(
-            f"{folder} contains no images, nor do its subfolders: {len(files)} files, none with the suffix of an image "
-            f"({', '.join(SUFFIXES)})."
+            f"{folder} contains no images{', nor do its subfolders' if recursive else ''}: {len(files)} files, none "
+            f"with the suffix of an image ({', '.join(SUFFIXES)})."
         )
     return FoundImages(images, [file for file in files if file.suffix.lower() not in SUFFIXES])
 
 
-def _files(folder: Path, outside: Path | None) -> Iterator[Path]:
+def _files(folder: Path, outside: Path | None, *, recursive: bool) -> Iterator[Path]:
     """Yield the files of a folder and its subfolders, which are visited once each, also where links form a loop."""
     visited = set() if outside is None else {os.path.realpath(outside)}
     visited.discard(os.path.realpath(folder))
     for parent, folders, names in os.walk(folder, followlinks=True, onerror=_raise):
         visited.add(os.path.realpath(parent))
+        folders[:] = folders if recursive else []
         folders[:] = [name for name in sorted(folders) if not name.startswith(".")]
         folders[:] = [name for name in folders if os.path.realpath(os.path.join(parent, name)) not in visited]
         paths = (Path(parent, name) for name in names if not name.startswith("."))

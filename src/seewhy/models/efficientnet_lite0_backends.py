@@ -8,6 +8,7 @@ from typing import get_args
 
 from seewhy import timing
 from seewhy.errors import MissingExtraError, OptionError, short_repr
+from seewhy.frameworks.device import FrameworkName
 from seewhy.models import efficientnet_lite0, keras_file, torch_weights
 from seewhy.models.class_names import imagenet
 from seewhy.models.classifier import Classifier
@@ -43,6 +44,18 @@ def split_backend(backend: str | None, source: str) -> tuple[str | None, Backend
             f"it is written in, or in {' or '.join(get_args(Backend))}. Leave out backend."
         )
     return None, runtime
+
+
+def framework_of(backend: str | None) -> FrameworkName | None:
+    """Return what the model is written in for a backend, or for what is installed; None where nothing is."""
+    names: dict[str | None, FrameworkName] = {
+        "onnx": "onnx",
+        "torch": "torch",
+        "tensorflow": "keras-tensorflow",
+        "jax": "keras-jax",
+        KERAS: "keras",
+    }
+    return names.get(_first_installed() if backend is None else backend)
 
 
 def backend_for_weights(path: Path) -> str:
@@ -85,7 +98,14 @@ def native_torch(pretrained: bool, name: str) -> Classifier:
 
 
 def _installed() -> str:
-    """Return the backend that is taken where none is named."""
+    """Return the backend that is taken where none is named; raise MissingExtraError where none is installed."""
+    backend = _first_installed()
+    if backend is None:
+        raise MissingExtraError(f"For {NAME}, onnxruntime", "demo")
+    return backend
+
+
+def _first_installed() -> str | None:
     if _is_installed("onnx") and _is_installed("onnxruntime"):
         return "onnx"
     if _is_installed("keras"):
@@ -93,9 +113,7 @@ def _installed() -> str:
             return KERAS
         if _is_installed("jax"):
             return "jax"
-    if _is_installed("torch"):
-        return "torch"
-    raise MissingExtraError(f"For {NAME}, onnxruntime", "demo")
+    return "torch" if _is_installed("torch") else None
 
 
 def _is_keras_set() -> bool:

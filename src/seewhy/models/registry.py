@@ -8,6 +8,7 @@ from pathlib import Path
 
 from seewhy import timing
 from seewhy.errors import ModelError, OptionError, did_you_mean, warn
+from seewhy.frameworks.device import Device, FrameworkName, prepare_device
 from seewhy.models import (
     efficientnet_lite0,
     efficientnet_lite0_backends,
@@ -24,6 +25,7 @@ from seewhy.models import (
 )
 from seewhy.models.class_names import ClassNames, imagenet
 from seewhy.models.classifier import Classifier
+from seewhy.models.given_device import given_device
 from seewhy.models.overrides import ClassNamesSpec, InputSizeSpec, Overrides, PreprocessingSpec
 from seewhy.models.text_encoder import PromptsSpec
 from seewhy.plugins import find_plugins, load_plugin
@@ -88,6 +90,7 @@ class Source(ShortRepr):
         class_count: Returns the number of classes of weights, given theirs and the model's state dict, if it differs.
         no_preprocessing: What a warning says about a model that came without preprocessing; "" if there is none.
         may_start_tensorflow: Whether TensorFlow may be imported while such a source is loaded.
+        framework: What its models are written in; None where that is known only after one is loaded.
     """
 
     syntax: str
@@ -100,6 +103,7 @@ class Source(ShortRepr):
     class_count: Callable[[torch_weights.StateDict, torch_weights.StateDict], int | None] = torch_weights.class_count
     no_preprocessing: str = ""
     may_start_tensorflow: bool = True
+    framework: FrameworkName | None = None
 
 
 def _hub(prefix: str, load: Callable[..., Classifier]) -> Source:
@@ -110,6 +114,7 @@ def _hub(prefix: str, load: Callable[..., Classifier]) -> Source:
         has_random_weights=True,
         build=lambda source, classes: load(source.removeprefix(prefix), pretrained=False, classes=classes),
         may_start_tensorflow=False,
+        framework="torch",
     )
 
 
@@ -131,6 +136,7 @@ _HUGGING_FACE = Source(
     build=lambda source, classes: hugging_face.load(source, pretrained=False, trust=False, classes=classes),
     no_preprocessing=hugging_face.NO_PROCESSOR,
     may_start_tensorflow=False,
+    framework="torch",
 )
 
 _ONNX_FILE = Source(
@@ -140,6 +146,7 @@ _ONNX_FILE = Source(
     has_random_weights=False,
     check=model_file.find_model,
     may_start_tensorflow=False,
+    framework="onnx",
 )
 
 _FILE = Source(
@@ -165,6 +172,7 @@ SOURCES = (
         has_random_weights=True,
         check=lambda source: keras_applications.check_name(source, MODELS),
         class_names=imagenet,
+        framework="keras",
     ),
     _hub("torchvision:", torch_hubs.load_torchvision),
     _hub("timm:", torch_hubs.load_timm),
@@ -179,6 +187,7 @@ SOURCES = (
         ),
         has_random_weights=True,
         may_start_tensorflow=False,
+        framework="torch",
     ),
     _HUGGING_FACE,
     _ONNX_FILE,
@@ -213,6 +222,7 @@ class ModelSpec:
         weights: "imagenet", None for random ones, or the path of a file.
         overrides: What replaces the parts of the classifier.
         backend: What runs the model other than its framework.
+        device: The device on which it runs; None for that which the framework takes.
     """
 
     source: str
@@ -220,6 +230,7 @@ class ModelSpec:
     weights: Path | str | None
     overrides: Overrides
     backend: Backend | None = None
+    device: Device | None = None
 
     @property
     def class_names(self) -> Sequence[str] | None:
@@ -229,7 +240,12 @@ class ModelSpec:
     @timing.phase(Phase.LOADING)
     def load(self, *, trust: bool) -> Classifier:
         """Load the model; see `load`."""
-        classifier = self.overrides.apply(self._load(trust))
+        if self.device is not None and self.kind.framework is not None:
+            prepare_device(self.device, self.kind.framework)  # before the model, which takes longer
+        classifier = self._load(trust)
+        if self.device is not None:
+            classifier.model = classifier.framework.move_to(self.device)
+        classifier = self.overrides.apply(classifier)
         classifier.backend = self.backend
         if self.kind.no_preprocessing and not classifier.has_preprocessing:
             warn(f"The model {classifier.name!r} {self.kind.no_preprocessing}")
@@ -268,6 +284,7 @@ def load(
     input_size: InputSizeSpec | None = None,
     backend: str | None = None,
     prompts: PromptsSpec | None = None,
+    device: str | None = None,
 ) -> Classifier:
     """Load a model by name, from a file, from torchvision, timm, open_clip, Hugging Face, or a function of yours.
 
@@ -297,16 +314,20 @@ def load(
             "jax" (Keras), or "torch" (native PyTorch). None takes, for that model, what is installed: ONNX Runtime,
             else Keras, else PyTorch; and for others what they are written in.
         prompts: Texts that become the classes of a model with an image and a text tower, see `Classifier.with_prompts`.
+        device: The device on which the model runs, as far as its framework finds it here: "cpu"; "cuda" or "cuda:1";
+            "mps"; or "gpu", the first accelerator. For ONNX models also the name of an execution provider. TensorFlow,
+            and Keras on PyTorch, run all models of a process on one device. None leaves the choice to the framework;
+            ONNX models then run on the CPU.
 
     Raises:
         ModelError: The source, the architecture or the weights are unknown; or the file is malicious, or names what is
             not known to be harmless and is not trusted.
-        OptionError: The preprocessing or the backend is unknown, or the input size is not one.
+        OptionError: The preprocessing or the backend is unknown, the input size is not one, or there is no such device.
         MissingExtraError: The framework, or the package with the weights, is not installed.
         WeightsError: A weights file is damaged, or, a `WeightsMismatchError`, does not fit the model.
     """
     overrides = Overrides.parse(class_names, preprocessing, input_size, prompts)
-    spec = check(source, weights, architecture, overrides, backend)
+    spec = check(source, weights, architecture, overrides, backend, device)
     with quiet_first_start() if spec.kind.may_start_tensorflow else contextlib.nullcontext():
         return spec.load(trust=trust)
 
@@ -317,6 +338,7 @@ def check(
     architecture: str | None,
     overrides: Overrides,
     backend: str | None = None,
+    device: str | None = None,
 ) -> ModelSpec:
     """Check what `load` was given, without importing a framework.
 
@@ -329,17 +351,21 @@ def check(
         )
     name = os.fspath(source)
     built_for, runtime = efficientnet_lite0_backends.split_backend(backend, name)
+    where = given_device(device, runtime)
     if architecture is not None:
-        return replace(_check_architecture(name, weights, architecture, overrides), backend=runtime)
+        spec = _check_architecture(name, weights, architecture, overrides)
+        return replace(spec, backend=runtime, device=where)
     kind = _kind_of_path(name) if isinstance(source, os.PathLike) else _kind_of(name)
     if weights != "imagenet" and not kind.has_random_weights:
         requested = "random weights" if weights is None else "other weights"
         raise ModelError(
             f"weights={weights!r} asks for {requested}, and {name!r} comes with its own. Leave out weights."
         )
-    kind.check(name)
+    found = kind.check(name)
+    if kind is _FILE and isinstance(found, Path):
+        kind = replace(kind, framework="onnx" if found.suffix.lower() in onnx_file.SUFFIXES else "keras")
     path = weights if weights in (None, "imagenet") else _weights_path(weights)
-    return ModelSpec(name, _built_for(kind, name, built_for, path), path, overrides, runtime)
+    return ModelSpec(name, _built_for(kind, name, built_for, path), path, overrides, runtime, where)
 
 
 def _check_architecture(
@@ -376,7 +402,11 @@ def _built_for(kind: Source, name: str, backend: str | None, weights: Path | str
                 "Leave out backend."
             )
         backend = efficientnet_lite0_backends.backend_for_weights(weights) if backend is None else backend
-    return replace(kind, load=lambda _, pretrained, __: efficientnet_lite0_backends.build(pretrained, backend))
+    return replace(
+        kind,
+        load=lambda _, pretrained, __: efficientnet_lite0_backends.build(pretrained, backend),
+        framework=efficientnet_lite0_backends.framework_of(backend),
+    )
 
 
 def _kind_of(name: str) -> Source:

@@ -43,10 +43,10 @@ def is_dicom_folder(path: Path) -> bool:
         return False
 
 
-def find_recordings(folder: Path) -> Iterator[Path]:
-    """Yield the recordings in a folder and its subfolders, sorted; a subfolder with DICOM files is one."""
+def find_recordings(folder: Path, *, recursive: bool = True) -> Iterator[Path]:
+    """Yield the recordings in a folder and, if `recursive`, its subfolders, sorted; one with DICOM files is one."""
     for parent, folders, names in os.walk(folder):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        folders[:] = sorted(name for name in folders if recursive and not name.startswith("."))
         if is_dicom_folder(Path(parent)):
             yield Path(parent)
         visible = sorted(name for name in names if not name.startswith("."))

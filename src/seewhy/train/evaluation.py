@@ -41,7 +41,10 @@ class EvaluatedImage(NamedTuple):
 
 
 def evaluate(
-    classifier: Classifier, evaluation: EvaluationImages, skipped: list[ImageError] | None = None
+    classifier: Classifier,
+    evaluation: EvaluationImages,
+    skipped: list[ImageError] | None = None,
+    batch_size: int = BATCH_SIZE,
 ) -> Iterator[EvaluatedImage]:
     """Classify the images, batch by batch.
 
@@ -49,12 +52,13 @@ def evaluate(
         classifier: The classifier.
         evaluation: The images.
         skipped: A list to which the errors of images that cannot be read are added; None raises them.
+        batch_size: How many images run at once.
 
     Raises:
         ImageError: An image cannot be read.
     """
     images = enumerate(read_each(evaluation.images))
-    while batch := list(islice(images, BATCH_SIZE)):
+    while batch := list(islice(images, batch_size)):
         readable = []
         for position, image in batch:
             if not isinstance(image, ImageError):

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from seewhy.errors import ImageError, InputError, TargetError
-from seewhy.explainer import Explainer
+from seewhy.explainer import BATCH_SIZE, Explainer
 from seewhy.images.default_style import DEFAULT_COLORMAP
 from seewhy.images.figure import Panel, draw_panels
 from seewhy.images.finding import find_images
@@ -63,7 +63,14 @@ class MisclassifiedImages:
         return draw_panels(panels, columns=3, colormap=colormap)
 
 
-def explain_misclassified(run: Run, limit: int, data: Path | None = None, method: str = "auto") -> MisclassifiedImages:
+def explain_misclassified(
+    run: Run,
+    limit: int,
+    data: Path | None = None,
+    method: str = "auto",
+    batch_size: int = BATCH_SIZE,
+    device: str | None = None,
+) -> MisclassifiedImages:
     """Evaluate the model of a run, and explain the misclassified images with the highest predicted probability.
 
     Args:
@@ -71,6 +78,8 @@ def explain_misclassified(run: Run, limit: int, data: Path | None = None, method
         limit: The number of images to explain.
         data: The path of the data, if they were moved after training.
         method: The name of a method.
+        batch_size: How many images, or perturbations of an image, run at once.
+        device: As for `load`.
 
     Raises:
         ModelError: The folder does not contain a run.
@@ -78,13 +87,18 @@ def explain_misclassified(run: Run, limit: int, data: Path | None = None, method
         ImageError: An image cannot be read.
     """
     config = run.config()
-    classifier = load(run.model_path)
+    classifier = load(run.model_path, device=device)
     evaluation = EVALUATION_IMAGES[config.kind](run, data or Path(config.data), classifier)
-    return explain_errors(classifier, evaluation, limit, method)
+    return explain_errors(classifier, evaluation, limit, method, batch_size=batch_size)
 
 
 def explain_errors(
-    classifier: Classifier, evaluation: EvaluationImages, limit: int, method: str = "auto", layer: str = "auto"
+    classifier: Classifier,
+    evaluation: EvaluationImages,
+    limit: int,
+    method: str = "auto",
+    layer: str = "auto",
+    batch_size: int = BATCH_SIZE,
 ) -> MisclassifiedImages:
     """Evaluate a classifier, and explain the misclassified images with the highest predicted probability.
 
@@ -94,12 +108,13 @@ def explain_errors(
         limit: The number of images to explain.
         method: The name of a method.
         layer: The layer to explain.
+        batch_size: How many images, or perturbations of an image, run at once.
     """
     skipped: list[ImageError] = []
-    evaluated = list(evaluate(classifier, evaluation, skipped))
+    evaluated = list(evaluate(classifier, evaluation, skipped, batch_size))
     wrong = [image for image in evaluated if image.predicted_class != image.true_class]
     selected = sorted(wrong, key=lambda image: -image.predicted_probability)[:limit]
-    explanations = _explain(Explainer(classifier, method, layer), evaluation, selected)
+    explanations = _explain(Explainer(classifier, method, layer), evaluation, selected, batch_size)
     explained = [
         MisclassifiedImage(evaluation.names[image.position], image, explanation)
         for image, explanation in zip(selected, explanations, strict=True)
@@ -107,12 +122,13 @@ def explain_errors(
     return MisclassifiedImages(tuple(explained), len(wrong), len(evaluated), tuple(skipped))
 
 
-def images_by_folder(data: Path, classifier: Classifier) -> EvaluationImages:
+def images_by_folder(data: Path, classifier: Classifier, *, recursive: bool = True) -> EvaluationImages:
     """Return the images of a folder of class folders; where it has `train` and `validation`, those of `validation`.
 
     Args:
         data: The folder. The name of each class folder is the name, the index or the id of a class.
         classifier: The classifier, which knows the classes.
+        recursive: Whether the folder of a class is searched with its subfolders.
 
     Raises:
         InputError: The folder is missing, or the name of a class folder is not that of a class.
@@ -131,19 +147,23 @@ def images_by_folder(data: Path, classifier: Classifier) -> EvaluationImages:
             f"The folders of {data} are not the classes of the model {classifier.name!r}: "
             f"{'; '.join(unknown[:MAX_LISTED])}{more}. Name each folder after its class, or give the class names."
         )
-    found = [(image.path, classes[folder]) for folder in folders for image in find_images(str(folder)).images]
+    found = [
+        (image.path, classes[folder])
+        for folder in folders
+        for image in find_images(str(folder), recursive=recursive).images
+    ]
     paths = [path for path, _ in found]
     return EvaluationImages(paths, [str(path.relative_to(data)) for path in paths], [index for _, index in found])
 
 
 def _explain(
-    explainer: Explainer, evaluation: EvaluationImages, selected: Sequence[EvaluatedImage]
+    explainer: Explainer, evaluation: EvaluationImages, selected: Sequence[EvaluatedImage], batch_size: int
 ) -> list[Explanation]:
     if not selected:
         return []
     images = [evaluation.images[image.position] for image in selected]
     targets = [[image.true_class, image.predicted_class] for image in selected]
-    return explainer.explain(images, targets)
+    return explainer.explain(images, targets, batch_size=batch_size)
 
 
 def _panels(image: MisclassifiedImage, colormap: str) -> list[Panel]:

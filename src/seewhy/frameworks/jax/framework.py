@@ -20,9 +20,11 @@ from numpy.typing import NDArray
 from seewhy import timing
 from seewhy.frameworks.base import CaptureType, Head
 from seewhy.frameworks.compiled import CompiledCache, CompiledCapture, CompiledHead, timed_first_call
+from seewhy.frameworks.device import Device
 from seewhy.frameworks.exported_graph import ExportedGraph, translated_export
 from seewhy.frameworks.jax.attention import TracedAttention, compile_attention, trace_attention
 from seewhy.frameworks.jax.compile_capture import compile_capture, compile_head
+from seewhy.frameworks.jax.device import move_variables
 from seewhy.frameworks.jax.logits import hidden_activations
 from seewhy.frameworks.jax.onnx import export
 from seewhy.frameworks.jax.precision import in_bfloat16
@@ -65,6 +67,10 @@ class KerasJax(KerasFramework):
 
     def calls(self, inputs: InputBatch) -> tuple[LayerCall, ...]:
         return self._traced(inputs).calls
+
+    def move_to(self, device: Device) -> Any:
+        move_variables(self._model, device)
+        return self._model
 
     def predict(self, inputs: InputBatch, output: int | str | None = None) -> NativeTensor | None:
         traced = self._traced(inputs)

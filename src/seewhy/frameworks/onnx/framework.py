@@ -5,6 +5,7 @@ tapped value as a further output, and its head is a session of its own, forward 
 pass is made of ONNX nodes too, and only for the head.
 """
 
+import copy
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
@@ -18,6 +19,7 @@ from seewhy.errors import LayerError, OptionError
 from seewhy.frameworks.base import Framework, Head
 from seewhy.frameworks.compiled import CompiledCache
 from seewhy.frameworks.dataflow import Operation, carriers, origins
+from seewhy.frameworks.device import Device
 from seewhy.frameworks.export_settings import ExplainedModel, ExportSettings
 from seewhy.frameworks.fingerprint import fingerprint
 from seewhy.frameworks.kernels import Kernels
@@ -29,6 +31,7 @@ from seewhy.frameworks.model_layers import ModelLayers
 from seewhy.frameworks.onnx import array_namespace as xp
 from seewhy.frameworks.onnx.attention import AttentionMaps, AttentionTap, attention_maps
 from seewhy.frameworks.onnx.calls import value_calls
+from seewhy.frameworks.onnx.device import CPU, provider_of
 from seewhy.frameworks.onnx.graph import Graph, reads
 from seewhy.frameworks.onnx.image_axes import followed_image_axes
 from seewhy.frameworks.onnx.kernels import kernels_of, with_kernels
@@ -133,6 +136,12 @@ class Onnx(Framework):
 
     def path_of(self, layer: object) -> None:
         """Return None: the layers of an ONNX model are no objects."""
+
+    def move_to(self, device: Device) -> Any:
+        model = copy.copy(self._model)
+        model.providers = tuple(dict.fromkeys((provider_of(device), CPU)))
+        self._model, self._sessions = model, Sessions(model, self._runtime, self._precision)
+        return model
 
     def kernels(self) -> Kernels:
         return kernels_of(self._model.proto)

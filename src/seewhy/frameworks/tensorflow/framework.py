@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from seewhy.errors import LayerError
 from seewhy.frameworks.base import Head
 from seewhy.frameworks.compiled import CompiledCache, CompiledCapture, CompiledHead, timed_first_call
+from seewhy.frameworks.device import Device
 from seewhy.frameworks.exported_graph import ExportedGraph, translated_export
 from seewhy.frameworks.keras.attention_capture import CompiledAttention, run_attention
 from seewhy.frameworks.keras.calls import KerasRecorder
@@ -40,6 +41,7 @@ from seewhy.frameworks.structures import (
     model_run_error,
 )
 from seewhy.frameworks.tensorflow.attention import TracedCalls, map_tensors
+from seewhy.frameworks.tensorflow.device import show_device
 from seewhy.frameworks.tensorflow.guided import check_head_activations, guide_relus
 from seewhy.frameworks.tensorflow.logits import FUNCTION_ADVICE, select_tensorflow_outputs
 from seewhy.frameworks.tensorflow.mean_head import closed_form, pooled_mean
@@ -95,6 +97,10 @@ class KerasTensorflow(KerasFramework):
 
     def calls(self, inputs: InputBatch) -> tuple[LayerCall, ...]:
         return self._traced_calls(inputs).calls
+
+    def move_to(self, device: Device) -> Any:
+        show_device(device)
+        return self._model
 
     def predict(self, inputs: InputBatch, output: int | str | None = None) -> NativeTensor | None:
         key = ("predict", self._shape_key(inputs), output)

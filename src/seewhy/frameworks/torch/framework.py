@@ -25,6 +25,7 @@ from seewhy.frameworks.cleanup import restoring
 from seewhy.frameworks.compiled import CompiledCache
 from seewhy.frameworks.declared_input import DeclaredInput
 from seewhy.frameworks.detections import CLASS_LOGITS, DetectedBox, DetectorRunner
+from seewhy.frameworks.device import Device
 from seewhy.frameworks.exported_graph import ExportedGraph, numbered
 from seewhy.frameworks.fingerprint import fingerprint
 from seewhy.frameworks.kernels import Kernels
@@ -74,6 +75,7 @@ from seewhy.frameworks.torch.detectors import (
     find_detections,
     find_entries,
 )
+from seewhy.frameworks.torch.device import move_module
 from seewhy.frameworks.torch.failures import FAILURES
 from seewhy.frameworks.torch.finish_capture import finish_capture
 from seewhy.frameworks.torch.forward_parameters import ForwardParameters
@@ -198,6 +200,10 @@ class Torch(Framework):
 
     def calls(self, inputs: InputBatch) -> tuple[LayerCall, ...]:
         return self._calls_of(self._model_layers.now(), inputs)
+
+    def move_to(self, device: Device) -> Any:
+        move_module(self._model, device)
+        return self._model
 
     def predict(self, inputs: InputBatch, output: int | str | None = None) -> NativeTensor | None:
         def run(functions: FunctionRecorder) -> NativeTensor | None:

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from seewhy.errors import ModelRunError
 from seewhy.frameworks.base import CaptureType, Head
 from seewhy.frameworks.compiled import CompiledCache
+from seewhy.frameworks.device import Device
 from seewhy.frameworks.exported_graph import ExportedGraph
 from seewhy.frameworks.keras.calls import KerasRecorder
 from seewhy.frameworks.keras.exported_outputs import ExportedOutputs, with_leaves
@@ -45,6 +46,7 @@ from seewhy.frameworks.torch.carrying_calls import EdgeRecorder
 from seewhy.frameworks.torch.clamp import ClampTap, clamped_scores
 from seewhy.frameworks.torch.failures import FAILURES
 from seewhy.frameworks.torch.finish_capture import finish_capture
+from seewhy.frameworks.torch.keras_device import check_keras_device
 from seewhy.frameworks.torch.logits import FunctionRecorder, select_torch_outputs
 from seewhy.frameworks.torch.onnx import FunctionModule, export, input_names
 from seewhy.frameworks.torch.origins import ValueRecorder, find_origins
@@ -97,6 +99,10 @@ class KerasTorch(KerasFramework):
 
     def calls(self, inputs: InputBatch) -> tuple[LayerCall, ...]:
         return self._calls_of(self._model_layers.now(), inputs)
+
+    def move_to(self, device: Device) -> Any:
+        check_keras_device(device)
+        return self._model
 
     def predict(self, inputs: InputBatch, output: int | str | None = None) -> NativeTensor | None:
         def run(functions: FunctionRecorder) -> NativeTensor | None:

@@ -1,0 +1,188 @@
+"""`seewhy.load(device=...)`: names of devices, and models that run on the one that is named."""
+
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+
+import seewhy
+from seewhy.errors import ModelRunError, OptionError
+from seewhy.frameworks.device import Device, parse_device
+
+BACKEND = keras.backend.backend()
+
+
+@pytest.mark.parametrize(
+    ("text", "device"),
+    [
+        ("cpu", Device("cpu")),
+        ("CPU:0", Device("cpu", 0)),
+        ("/GPU:1", Device("gpu", 1)),
+        ("/device:GPU:1", Device("gpu", 1)),
+        ("cuda:3", Device("cuda", 3)),
+        ("CUDAExecutionProvider", Device("CUDAExecutionProvider")),
+    ],
+)
+def test_devices_are_written_as_the_frameworks_write_them(text, device):
+    assert parse_device(text) == device
+    assert parse_device(str(device)) == device
+
+
+@pytest.mark.parametrize(
+    "text", ["", "cdua", "cuda:", "cuda:-1", "cuda:1000", "cpu:0:0", "ExecutionProvider", "cpu\n", 0, None, ["cpu"]]
+)
+def test_what_is_no_device_is_refused(text):
+    with pytest.raises(OptionError, match="is not the name of a device"):
+        parse_device(text)
+
+
+def test_a_misspelled_device_is_refused_before_anything_is_imported():
+    code = (
+        "import sys, seewhy\n"
+        "try: seewhy.load('torchvision:resnet18', device='cdua')\n"
+        "except seewhy.errors.OptionError as error: print(error)\n"
+        "print('torch' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "Did you mean 'cuda'?" in done.stdout
+    assert done.stdout.endswith("False\n")
+
+
+@pytest.mark.parametrize(
+    ("source", "framework"),
+    [
+        ("efficientnet-lite0", "ONNX Runtime"),
+        ("efficientnet-lite0-torch", "PyTorch"),
+        ("torchvision:resnet18", "PyTorch"),
+        ("timm:resnet18", "PyTorch"),
+    ],
+)
+def test_a_device_that_is_not_here_is_refused_with_those_that_are(source, framework):
+    with pytest.raises(OptionError) as raised:
+        seewhy.load(source, weights=None, device="xpu:7")
+    assert str(raised.value).startswith(f"device='xpu:7' was given, and {framework} finds cpu")
+    assert "or leave out device." in str(raised.value)
+
+
+def test_a_device_that_keras_does_not_find_is_refused():
+    framework = {"tensorflow": "TensorFlow", "jax": "JAX", "torch": "PyTorch"}[BACKEND]
+    with pytest.raises(OptionError, match=f"and {framework} finds cpu"):
+        seewhy.load("mobilenetv2", weights=None, device="tpu:1")
+
+
+def test_the_device_of_a_model_is_checked_before_it_is_built(tmp_path):
+    (tmp_path / "broken.onnx").write_bytes(b"no model")
+    with pytest.raises(OptionError, match="ONNX Runtime finds cpu"):
+        seewhy.load(tmp_path / "broken.onnx", device="cuda")
+    with pytest.raises(OptionError, match="ONNX Runtime finds cpu"):  # of a folder that contains one
+        seewhy.load(str(tmp_path), device="cuda")
+
+
+def test_heatmaps_are_the_same_where_the_default_device_is_named():
+    image = np.random.default_rng(0).integers(0, 255, (64, 80, 3)).astype(np.uint8)
+    for options in ({}, {"backend": "torch"}, {"backend": BACKEND}):
+        plain, named = (
+            seewhy.explain(seewhy.load("efficientnet-lite0", weights=None, **options, **device), image)
+            for device in ({}, {"device": "cpu"})
+        )
+        np.testing.assert_array_equal(plain.heatmaps, named.heatmaps)
+
+
+def test_an_onnx_model_keeps_its_provider_where_its_classifier_is_replaced():
+    classifier = seewhy.load("efficientnet-lite0", weights=None, device="AzureExecutionProvider")
+    other = classifier.replace(class_names=[f"class {number}" for number in range(1000)])
+    for each in (classifier, other):
+        assert each.model.providers == ("AzureExecutionProvider", "CPUExecutionProvider")
+        assert each.framework.name == "onnx"
+    plain = seewhy.load("efficientnet-lite0", weights=None)
+    image = np.zeros((32, 32, 3), np.uint8)
+    np.testing.assert_array_equal(*(seewhy.explain(each, image).heatmaps for each in (plain, other)))
+
+
+def test_onnx_runtime_takes_no_number_and_its_providers_are_listed():
+    with pytest.raises(OptionError, match=r"takes the first cpu that it sees\. Give cpu\.$"):
+        seewhy.load("efficientnet-lite0", device="cpu:1")
+    with pytest.raises(OptionError, match=r"finds .*CPUExecutionProvider on this machine"):
+        seewhy.load("efficientnet-lite0", device="CUDAExecutionProvider")
+
+
+def test_an_exported_model_runs_on_the_cpu():
+    with pytest.raises(OptionError, match=r"backend='onnx' runs an exported model on the CPU"):
+        seewhy.load("efficientnet-lite0-torch", backend="onnx", device="cuda")
+    assert seewhy.load("efficientnet-lite0-torch", weights=None, backend="onnx", device="cpu").backend == "onnx"
+
+
+def test_the_model_of_a_function_is_moved_after_it_was_made(tmp_path, monkeypatch):
+    (tmp_path / "nets_for_devices.py").write_text(
+        "import torch\ndef build(): return torch.nn.Sequential(torch.nn.Conv2d(3, 2, 3), torch.nn.ReLU())\n", "utf-8"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(OptionError, match="PyTorch finds cpu"):
+        seewhy.load("nets_for_devices:build", device="mps")
+    assert next(seewhy.load("nets_for_devices:build", device="cpu:0").model.parameters()).device.type == "cpu"
+
+
+def test_a_device_without_memory_for_the_model_is_an_error_of_ours():
+    import torch
+
+    from seewhy.frameworks.torch.device import move_module
+
+    class TooLarge(torch.nn.Module):
+        def to(self, *_):
+            raise torch.OutOfMemoryError("CUDA out of memory.")
+
+    with pytest.raises(ModelRunError, match=r"does not fit into the memory of the device cpu: CUDA out of memory\."):
+        move_module(TooLarge(), Device("cpu"))
+
+
+ON_THE_SECOND_DEVICE = """
+import os, sys
+os.environ["XLA_FLAGS"], os.environ["KERAS_BACKEND"] = "--xla_force_host_platform_device_count=2", "jax"
+import keras, numpy as np, seewhy
+
+def build():
+    keras.utils.set_random_seed(0)
+    return keras.Sequential([
+        keras.Input((8, 8, 3)), keras.layers.Conv2D(4, 3, activation="relu"), keras.layers.BatchNormalization(),
+        keras.layers.GlobalAveragePooling2D(), keras.layers.Dense(3, activation="softmax")])
+
+first, second = (seewhy.load("__main__:build", device=device) for device in ("cpu:0", "cpu:1"))
+inputs = np.random.default_rng(0).random((2, 8, 8, 3), np.float32)
+for method in ("gradcam", "recipro_cam"):
+    one, other = (seewhy.Explainer(each, method).heatmaps(inputs, targets=[0, 1]) for each in (first, second))
+    is_same = np.array_equal(one.values, other.values)
+    print(one.tensor.devices(), other.tensor.devices(), np.abs(one.values).max() > 0, is_same)
+print(second.predict([np.zeros((8, 8, 3), np.uint8)]) == first.predict([np.zeros((8, 8, 3), np.uint8)]))
+print({device.id for variable in second.model.variables for device in variable.value.devices()})
+"""
+
+
+def test_jax_runs_a_model_on_the_second_of_two_devices():
+    command = [sys.executable, "-W", "ignore", "-c", ON_THE_SECOND_DEVICE]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines() == ["{CpuDevice(id=0)} {CpuDevice(id=1)} True True"] * 2 + ["True", "{1}"]
+
+
+def test_keras_on_pytorch_takes_its_device_before_it_is_imported():
+    code = (
+        "import os; os.environ['KERAS_BACKEND'] = 'torch'; import sys; from seewhy.frameworks import device\n"
+        "device.prepare_device(device.parse_device('cpu'), 'keras')\n"
+        "print(os.environ['KERAS_TORCH_DEVICE'], 'keras' in sys.modules)\n"
+    )
+    done = subprocess.run([sys.executable, "-W", "ignore", "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == "cpu True\n"
+
+
+@pytest.mark.skipif(BACKEND != "torch", reason="of Keras on PyTorch")
+def test_keras_on_pytorch_cannot_change_its_device(monkeypatch):
+    import torch
+
+    from seewhy.frameworks.torch import keras_device
+
+    monkeypatch.setattr(keras_device, "torch_device", lambda _: torch.device("cuda", 0))
+    with pytest.raises(OptionError, match=r"Keras runs on cpu .* KERAS_TORCH_DEVICE=cuda:0 before Keras is imported"):
+        seewhy.load("mobilenetv2", weights=None, device="cuda")
