@@ -217,13 +217,42 @@ def test_the_model_stays_as_it_was_and_everything_can_be_pickled():
         ("  ", "The prompt is empty"),
         (3, "A prompt is a text"),
         (None, "A prompt is a text"),
+        ("a \ud800", "half a character"),
+        ("a" * 10_001, "has 10,001 characters"),
     ],
 )
 def test_bad_prompts(text, message):
     with pytest.raises(TargetError, match=message):
         seewhy.Explainer(classifier()).heatmaps(two_squares(), Prompt(text))
-    with pytest.raises(TargetError, match=message):
-        classifier().with_prompts(["red", text])
+    for prompts in (["red", text], {"warm": text}, {"warm": ["red", text]}, {text: "red"}):
+        with pytest.raises(TargetError, match=message):
+            classifier().with_prompts(prompts)
+
+
+def test_a_prompt_is_a_text_and_no_name_of_a_class():
+    explainer = seewhy.Explainer(classifier().with_prompts({"red": "green", "green": "red", "cold": "blue"}))
+    heatmaps = explainer.heatmaps(two_squares(), [Prompt("red"), "red"])
+    np.testing.assert_allclose(heatmaps.scores[0], SCALE * EMBEDDING[:2], rtol=1e-6)
+    assert heatmaps.indices.tolist() == [[1, 0]]
+    with pytest.raises(TargetError, match="'cold' is the name of a class of 'towers', whose text is another"):
+        explainer.heatmaps(two_squares(), Prompt("cold"))
+
+
+def test_images_and_tokens_by_other_names_or_of_other_shapes():
+    explainer, tokens = seewhy.Explainer(classifier(), "gradcam"), tokenize(["red", "blue"])
+    cases = [
+        ({"image": two_squares(), "text": tokens, "mask": tokens}, "no input 'mask' beside its images"),
+        ({"image": two_squares(), "text": 3}, "The input 'text' was given 3; expected whole numbers"),
+        ({"image": two_squares(), "text": tokens[:0]}, "expected whole numbers of shape"),
+        ({"text": two_squares()}, "images were given as the input 'text'; expected 'image'"),
+        ({"picture": two_squares()}, "images were given as the input 'picture'; expected 'image'"),
+    ]
+    for inputs, message in cases:
+        with pytest.raises(InputError, match=message):
+            explainer.heatmaps(inputs, [0] if len(inputs) > 1 else Prompt("red"))
+    image = np.zeros((8, 8, 3), np.uint8)
+    with pytest.raises(InputError, match=r"given a sample of several values\. .*texts as prompts"):
+        explainer.explain([{"image": image, "text": [1, 2]}], Prompt("red"))
 
 
 def test_a_text_that_a_function_may_have_cut():

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple, final
 
 import numpy as np
 
-from seewhy.errors import OptionError, TargetError, short_repr
+from seewhy.errors import InputError, OptionError, TargetError, short_repr
 from seewhy.frameworks.prompts import PromptClasses, TextTower, Tokens
 from seewhy.models.prompt_tokens import check_tokenizer, find_tokenizer, tokenize
 from seewhy.targets.prompt import EmbeddedPrompt, check_prompt
@@ -39,16 +39,14 @@ class Prompts(NamedTuple):
             )
         if not isinstance(prompts, Mapping):
             prompts = {text: text for text in map(check_prompt, _all_different(prompts))}
-        rows = [(text,) if isinstance(text, str) else tuple(text) for text in prompts.values()]
+        rows = [tuple(texts) if isinstance(texts, (list, tuple)) else (texts,) for texts in prompts.values()]
         if not all(rows):
             raise OptionError("A class was given without a prompt; expected one text or more for each name.")
         texts = tuple(tuple(map(check_prompt, row)) for row in rows)
         return cls(tuple(map(check_prompt, prompts)), texts)
 
     def find(self, text: str) -> int | None:
-        """Return the class with this name, or of this text alone; None if there is none."""
-        if text in self.names:
-            return self.names.index(text)
+        """Return the class of this text alone, whatever its name; None if there is none."""
         return self.texts.index((text,)) if (text,) in self.texts else None
 
 
@@ -106,6 +104,11 @@ class TextEncoder:
     def _new_classes(self, prompts: Prompts) -> PromptClasses:
         if prompts.tokens is not None:
             embeddings = self._tower.embed_texts(prompts.tokens)
+            if len(embeddings) != len(prompts.names):
+                raise InputError(
+                    f"The model gave {len(embeddings)} embeddings for tokens of {len(prompts.names)} texts; expected "
+                    "tokens of shape (P, L), a row for each text."
+                )
         else:
             embeddings = np.stack([_mean([self._embed(text) for text in texts]) for texts in prompts.texts])
         similarity = self._tower.similarity()

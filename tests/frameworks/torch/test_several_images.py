@@ -103,6 +103,25 @@ def test_calls_are_told_apart_by_what_they_were_given_also_without_gradients():
     assert found["right"].heatmaps.shape == (1, 7, 7)
 
 
+class Siamese(nn.Module):
+    """Runs one tower on each image."""
+
+    def __init__(self):
+        super().__init__()
+        self.tower, self.score = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU()), nn.Linear(4, 2)
+
+    def forward(self, left, right):
+        return self.score((self.tower(left).mean((2, 3)) - self.tower(right).mean((2, 3))).abs())
+
+
+def test_the_calls_of_a_tower_have_names_of_one_kind():
+    """A tower that is called twice is no block with a module that it calls twice."""
+    torch.manual_seed(0)
+    classifier = seewhy.Classifier(Siamese().eval(), preprocess=lambda pixels: pixels / 255, input_size=(12, 12))
+    (found,) = seewhy.Explainer(classifier).explain([(LEFT, RIGHT)])
+    assert found.layers == {"left": "tower.1#1", "right": "tower.1#2"}
+
+
 class Joined(nn.Module):
     """Joins the images by channels before any layer, or their maps side by side."""
 

@@ -176,7 +176,9 @@ class Torch(Framework):
         if (most := self._parameters.most_inputs()) is not None:
             check_input_count(inputs, most)
         checked = check_arrays(map_arrays(to_array, inputs), None)
-        if self._towers is None:
+        if self._towers is not None:
+            self._towers.check_images(checked)
+        else:
             hugging_face.check_takes_images(self._model, list(self._parameters.now()), checked)
         return checked
 
