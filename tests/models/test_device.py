@@ -34,7 +34,7 @@ def test_devices_are_written_as_the_frameworks_write_them(text, device):
     "text", ["", "cdua", "cuda:", "cuda:-1", "cuda:1000", "cpu:0:0", "ExecutionProvider", "cpu\n", 0, None, ["cpu"]]
 )
 def test_what_is_no_device_is_refused(text):
-    with pytest.raises(OptionError, match="is not the name of a device"):
+    with pytest.raises(OptionError, match="Unknown device"):
         parse_device(text)
 
 
@@ -62,13 +62,13 @@ def test_a_misspelled_device_is_refused_before_anything_is_imported():
 def test_a_device_that_is_not_here_is_refused_with_those_that_are(source, framework):
     with pytest.raises(OptionError) as raised:
         seewhy.load(source, weights=None, device="xpu:7")
-    assert str(raised.value).startswith(f"device='xpu:7' was given, and {framework} finds cpu")
-    assert "or leave out device." in str(raised.value)
+    assert str(raised.value).startswith(f"There is no device xpu:7: {framework} finds cpu")
+    assert "or leave out device=." in str(raised.value)
 
 
 def test_a_device_that_keras_does_not_find_is_refused():
     framework = {"tensorflow": "TensorFlow", "jax": "JAX", "torch": "PyTorch"}[BACKEND]
-    with pytest.raises(OptionError, match=f"and {framework} finds cpu"):
+    with pytest.raises(OptionError, match=f"There is no device tpu:1: {framework} finds cpu"):
         seewhy.load("mobilenetv2", weights=None, device="tpu:1")
 
 
@@ -82,7 +82,7 @@ def test_the_device_of_a_model_is_checked_before_it_is_built(tmp_path):
 
 def test_heatmaps_are_the_same_where_the_default_device_is_named():
     image = np.random.default_rng(0).integers(0, 255, (64, 80, 3)).astype(np.uint8)
-    for options in ({}, {"backend": "torch"}, {"backend": BACKEND}):
+    for options in ({}, {"backend": "torch"}):
         plain, named = (
             seewhy.explain(seewhy.load("efficientnet-lite0", weights=None, **options, **device), image)
             for device in ({}, {"device": "cpu"})
@@ -184,5 +184,5 @@ def test_keras_on_pytorch_cannot_change_its_device(monkeypatch):
     from seewhy.frameworks.torch import keras_device
 
     monkeypatch.setattr(keras_device, "torch_device", lambda _: torch.device("cuda", 0))
-    with pytest.raises(OptionError, match=r"Keras runs on cpu .* KERAS_TORCH_DEVICE=cuda:0 before Keras is imported"):
+    with pytest.raises(OptionError, match=r"device cpu .* KERAS_TORCH_DEVICE=cuda:0 before Keras is imported"):
         seewhy.load("mobilenetv2", weights=None, device="cuda")

@@ -1,4 +1,4 @@
-"""The device on which a model runs: how it is written, and the framework that is asked for it."""
+"""The device on which a model runs: its name, and whether a framework has it."""
 
 import importlib.util
 import os
@@ -51,8 +51,8 @@ def parse_device(text: str) -> Device:
     if match is None or match[1] not in KINDS:
         near = did_you_mean(text, KINDS) if isinstance(text, str) else ""
         raise OptionError(
-            f"device={short_repr(text)} is not the name of a device.{near} Expected one of {', '.join(KINDS)}, with a "
-            "number where there are several, such as cuda:1; or, for an ONNX model, the name of an execution provider."
+            f"Unknown device {short_repr(text)}.{near} Expected one of {', '.join(KINDS)}, with a number where there "
+            "are several, such as cuda:1; or, for an ONNX model, the name of an execution provider."
         )
     return Device(match[1], None if match[2] is None else int(match[2]))
 
@@ -105,8 +105,8 @@ def absent_device(device: Device, framework: str, found: Iterable[str], hint: st
         hint: What else helps.
     """
     return OptionError(
-        f"device='{device}' was given, and {framework} finds {', '.join(found)} on this machine. Give one of these, or "
-        f"leave out device.{hint}"
+        f"There is no device {device}: {framework} finds {', '.join(found)} on this machine. Give one of these, or "
+        f"leave out device=.{hint}"
     )
 
 
