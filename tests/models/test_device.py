@@ -168,8 +168,8 @@ def test_jax_runs_a_model_on_the_second_of_two_devices():
 
 def test_keras_on_pytorch_takes_its_device_before_it_is_imported():
     code = (
-        "import os; os.environ['KERAS_BACKEND'] = 'torch'; import sys; from seewhy.frameworks import device\n"
-        "device.prepare_device(device.parse_device('cpu'), 'keras')\n"
+        "import os, sys; os.environ['KERAS_BACKEND'] = 'torch'; from seewhy.frameworks import device, device_choice\n"
+        "device_choice.prepare_device(device.parse_device('cpu'), 'keras')\n"
         "print(os.environ['KERAS_TORCH_DEVICE'], 'keras' in sys.modules)\n"
     )
     done = subprocess.run([sys.executable, "-W", "ignore", "-c", code], capture_output=True, text=True, check=False)

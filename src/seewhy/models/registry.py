@@ -8,7 +8,8 @@ from pathlib import Path
 
 from seewhy import timing
 from seewhy.errors import ModelError, OptionError, did_you_mean, warn
-from seewhy.frameworks.device import Device, FrameworkName, prepare_device
+from seewhy.frameworks.device import Device, FrameworkName
+from seewhy.frameworks.device_choice import prepare_device
 from seewhy.models import (
     efficientnet_lite0,
     efficientnet_lite0_backends,
