@@ -108,6 +108,18 @@ def test_onnx_runtime_takes_no_number_and_its_providers_are_listed():
         seewhy.load("efficientnet-lite0", device="CUDAExecutionProvider")
 
 
+def test_a_model_with_a_fixed_batch_size_is_moved(tmp_path, monkeypatch):
+    (tmp_path / "fixed_nets.py").write_text(
+        "import keras\ndef build(): return keras.Sequential([keras.Input(batch_shape=(2, 8, 8, 3)), "
+        "keras.layers.Conv2D(2, 3), keras.layers.GlobalAveragePooling2D()])\n",
+        "utf-8",
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    classifier = seewhy.load("fixed_nets:build", device="cpu")
+    assert classifier.framework.batch_size == 2
+    assert isinstance(classifier.model, keras.Model)
+
+
 def test_an_exported_model_runs_on_the_cpu():
     with pytest.raises(OptionError, match=r"backend='onnx' runs an exported model on the CPU"):
         seewhy.load("efficientnet-lite0-torch", backend="onnx", device="cuda")
