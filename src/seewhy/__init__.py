@@ -9,6 +9,7 @@ Every public name is imported when it is first used, so that `import seewhy` and
 """
 
 import importlib
+import logging
 from typing import TYPE_CHECKING, Any
 
 from seewhy.version import __version__ as __version__
@@ -38,6 +39,8 @@ if TYPE_CHECKING:
     from seewhy.results.video_explanation import VideoExplanation
     from seewhy.results.volume_explanation import VolumeExplanation
     from seewhy.site.write_site import write_site
+
+logging.getLogger("seewhy").addHandler(logging.NullHandler())  # silent, until the program asks for its messages
 
 __all__ = [
     "ClassNames",

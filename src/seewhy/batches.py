@@ -1,5 +1,6 @@
 """Batches of images of which some cannot be read or explained: those fail, and the others are explained."""
 
+import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TypeVar
 
@@ -9,6 +10,8 @@ from seewhy.images.reading import ImageLike, read_each
 from seewhy.results.explanation import Explanation
 from seewhy.targets import Target
 from seewhy.types import ImageArray
+
+_logger = logging.getLogger("seewhy.batches")
 
 IMAGE_ERRORS = (ImageError, ModelRunError, NotPredictedError, OutputError)
 """Errors that concern a single image: they are recorded, and the other images are explained."""
@@ -59,6 +62,8 @@ def batches(items: Iterable[Image], batch_size: int, size: Callable[[Image], int
             batch.append(item)
             batch_bytes += size(item)
             if len(batch) == batch_size or batch_bytes > MAX_BATCH_BYTES:
+                if len(batch) < batch_size:
+                    _logger.info("%d images run at once, not %d: their pixels fill the memory", len(batch), batch_size)
                 yield batch
                 batch, batch_bytes = [], 0
     except Exception:
@@ -80,6 +85,7 @@ def explain_each(
     except IMAGE_ERRORS as error:
         if len(images) == 1:
             return [error]
+        _logger.info("a batch of %d images failed, and each is explained alone: %s", len(images), error)
     return [result for image in images for result in explain_each([image], explain)]
 
 

@@ -69,7 +69,8 @@ def test_wrong_calls_exit_with_2_before_the_model_is_loaded(run):
 def test_what_happens_is_logged_on_request(run):
     code, _, err = run("batch", "photos", "--out", "out", "--model", "nets:build", "--log", "--chunk-size", "4")
     assert code == 1
-    logged = [line.partition(" INFO ")[2] or line.partition(" WARNING ")[2] for line in err.splitlines()]
+    logged = [line.partition(" seewhy.datasets: ")[2] for line in err.splitlines() if "seewhy.datasets:" in line]
+    assert "INFO seewhy.pipeline: method=auto takes gradcam" in err
     assert logged[0] == "out: 6 images in 2 parts; gradcam at 1, heatmaps [1, 6, 6] in float16"
     assert logged[1] == "out: 0 of 6 images are done"
     assert logged[2] == "part 0: 4 results, 0 errors"

@@ -1,5 +1,6 @@
 """The search of "auto": the last layer in call order that the evidence supports."""
 
+import logging
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -13,6 +14,8 @@ from seewhy.frameworks import Framework, LayerCall, LayerChoice
 from seewhy.frameworks.layers import AUTO
 from seewhy.frameworks.structures import InputBatch, image_at, image_count, leaves
 from seewhy.targets import Objective
+
+_logger = logging.getLogger("seewhy.attribution")
 
 MAX_UNKNOWN = 8
 """After how many sound candidates whose bypass cannot be told "auto" looks for no better one."""
@@ -81,6 +84,7 @@ def search_layer(plan: Plan, inputs: InputBatch, objective: Objective, last: Lay
     for call in _ordered(plan, inputs, objective, candidates[len(trials) :], candidates[:1])[:MAX_TRIED]:
         trial = try_layer(plan, choice_of(plan, inputs, call), inputs, objective)
         trials.append(trial)
+        _logger.debug("candidate %s: %s", trial.layer, trial.obstacle or trial.evidence)
         if trial.evidence is not None and trial.evidence.is_exact:
             if trial.evidence.bypass is not None or len(leaves(inputs)) > 1:
                 return Search(trial, tuple(trials))

@@ -1,5 +1,6 @@
 """Checks of what a caller gives, of a capture, and of the heatmaps made of it."""
 
+import logging
 import os
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -28,6 +29,8 @@ from seewhy.methods import Method
 from seewhy.models import Classifier
 from seewhy.recordings.recording import Signal, Video, Volume
 from seewhy.types import AttentionCapture, Capture, FloatArray, ImageArray, LayerSpec
+
+_logger = logging.getLogger("seewhy.attribution")
 
 MAX_BATCH = 100_000
 """The maximum of `batch_size`; memory ends long before."""
@@ -183,6 +186,8 @@ def find_layers(
             "use a method that explains layers, such as gradcam."
         )
     default = classifier.layer or AUTO
+    if classifier.layer is not None and method.level == "layer":
+        _logger.info("layer=auto stands for %s, the default layer of %s", default, classifier.name)
     return tuple(
         framework.find_layer(default if isinstance(choice, str) and choice == AUTO else choice) for choice in layers
     )

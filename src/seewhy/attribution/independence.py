@@ -6,6 +6,7 @@ first run of a batch some of its images are replaced by others of the batch: wha
 kept depends on the others. Such a model is run on one image at a time.
 """
 
+import logging
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
@@ -22,6 +23,8 @@ from seewhy.frameworks.layers import INPUT, OTHER_AXIS, no_attention
 from seewhy.frameworks.structures import InputBatch, image_at, image_count, leaves, map_tree
 from seewhy.targets import Objective
 from seewhy.types import AttentionCapture, Capture, Derivatives, GradientRule, Namespace
+
+_logger = logging.getLogger("seewhy.attribution")
 
 Finding = Literal["independent", "mixed", "other axis"]
 """Images do not influence each other; they do; or what is captured has another axis for the images than the first."""
@@ -111,6 +114,7 @@ def _capture_checked(
             raise _other_axis(capture, image_count(inputs))
         if finding != "mixed":
             return capture
+    _logger.info("the %d images of a batch influence each other, and run one at a time", image_count(inputs))
     return _capture_each(run, inputs, objective)
 
 

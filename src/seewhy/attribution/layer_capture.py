@@ -1,5 +1,6 @@
 """Capturing at the layer that is explained: the one that the caller named, or that the evidence supports for "auto"."""
 
+import logging
 from dataclasses import replace
 
 from seewhy.attribution.auto_layer import layer_after, search_layer
@@ -16,6 +17,8 @@ from seewhy.frameworks import LayerChoice
 from seewhy.frameworks.structures import InputBatch, shape_key
 from seewhy.targets import Objective, TopK
 from seewhy.types import Capture
+
+_logger = logging.getLogger("seewhy.attribution")
 
 
 def capture_layer(
@@ -94,6 +97,7 @@ def _capture_auto(
         failure = error
     else:
         if found.is_sound:
+            _logger.info("layer=auto takes %s: %s", capture.layer, found)
             evidence.add(key, likely)
             return likely, capture, found
     search = search_layer(plan, inputs, judged_by, found if likely.is_auto else None)
@@ -102,6 +106,7 @@ def _capture_auto(
     chosen, found = search.found.layer, search.found.evidence
     if isinstance(failure, TokenGridError):
         warn(f"{failure} layer='auto' takes {str(chosen)!r} instead.")
+    _logger.info("layer=auto takes %s, after %d candidates were tried: %s", chosen, len(search.trials), found)
     warn_of_auto(found, str(chosen))
     evidence.add(key, chosen)
     return chosen, _capture(plan, inputs, objective, chosen), found

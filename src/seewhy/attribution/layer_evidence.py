@@ -54,6 +54,17 @@ class LayerEvidence:
     bypass: float | None = None
     axes: ImageAxes | None = None
 
+    def __str__(self) -> str:
+        """Return what is known, in a few words."""
+        parts = []
+        if self.reach is not None:
+            parts.append(f"{self.reach.count} of {self.reach.reached.shape[1]} positions reach the score")
+        if self.bypass is not None:
+            parts.append(f"{self.bypass:.1%} of the score bypasses it")
+        if self.axes is not None:
+            parts.append(self.axes.fault or "its axes are those of the image")
+        return ", ".join(parts) or "nothing is against it"
+
     @property
     def is_reached(self) -> bool:
         """Whether enough positions reach the score, as far as is known."""

@@ -19,6 +19,7 @@ from seewhy.cli.errors_command import errors
 from seewhy.cli.evaluate_command import evaluate, metrics
 from seewhy.cli.export_command import export
 from seewhy.cli.help_text import Command, Group
+from seewhy.cli.log_option import with_log_level
 from seewhy.cli.options import (
     DEFAULT_MODEL,
     METHOD_HELP,
@@ -448,5 +449,5 @@ for command in (
     report,
     doctor,
 ):
-    app.command(cls=Command)(command)  # in the order of the help
+    app.command(cls=Command)(with_log_level(command))  # in the order of the help
 app.add_typer(train.app)

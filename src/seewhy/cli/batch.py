@@ -22,6 +22,7 @@ from rich.console import Console
 from seewhy import datasets
 from seewhy.cli.exit_codes import INTERRUPTED
 from seewhy.cli.layer_option import find_layer
+from seewhy.cli.log_option import is_logging, log_to_stderr
 from seewhy.cli.model_options import ModelArguments, check_targets
 from seewhy.cli.output_files import check_output_folder
 from seewhy.cli.run_summary import MAX_LISTED
@@ -76,7 +77,7 @@ def run(request: BatchArguments, *, log: bool, quiet: bool, as_json: bool) -> No
     shard = _parse_shard(request.shard)
     make = partial(_explainer, request)
     model = make if request.options["executor"] == "ray" else make()  # each worker of Ray makes its own
-    line = ProgressLine(is_silent=quiet or log)
+    line = ProgressLine(is_silent=quiet or log or is_logging(logging.INFO))
     started = time.monotonic()
     try:
         with _stopping() as is_stopped, line, _logging(FirstErrors(line), log=log):
@@ -143,20 +144,19 @@ def _stopping() -> Iterator[Callable[[], bool]]:
 @contextlib.contextmanager
 def _logging(errors: "FirstErrors", *, log: bool) -> Iterator[None]:
     """Print what SeeWhy logs: everything, with the time; or the first errors alone."""
-    logger = logging.getLogger("seewhy")
-    before = logger.level, logger.propagate
-    handler: logging.Handler = errors
+    if is_logging(logging.WARNING):  # errors are among what --log-level writes
+        yield
+        return
     if log:
-        handler = logging.StreamHandler(sys.stderr)
-        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
-        logger.setLevel(logging.INFO)
-        logger.propagate = False  # frameworks add handlers of their own, which would print the same again
-    logger.addHandler(handler)
+        with log_to_stderr(logging.INFO):
+            yield
+        return
+    logger = logging.getLogger("seewhy")
+    logger.addHandler(errors)
     try:
         yield
     finally:
-        logger.removeHandler(handler)
-        logger.level, logger.propagate = before
+        logger.removeHandler(errors)
 
 
 class FirstErrors(logging.Handler):

@@ -38,6 +38,8 @@ WORDS = {
     "with images=": "with --images",
     "tokens=seewhy.TokenGrid(prefix=..., grid=(h, w))": "--tokens HxW,prefix=N",
     "Leave tokens= out": "Leave --tokens out",
+    "Leave out backend= or device=.": "Leave out --backend or --device.",
+    "leave out device=": "leave out --device",
     "Leave out backend.": "Leave out --backend.",
     "preprocess=True": "--preprocess",
     "place=True": "--place",

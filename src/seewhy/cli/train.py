@@ -11,6 +11,7 @@ import typer
 
 from seewhy.cli.exit_codes import INTERRUPTED
 from seewhy.cli.help_text import Command, Group
+from seewhy.cli.log_option import with_log_level
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -53,6 +54,7 @@ class BaseWeights(StrEnum):
 
 
 @app.command(cls=Command)
+@with_log_level
 def digits(
     data: Annotated[
         Path, typer.Option(metavar="FILE", help="An .npz file with x_train, y_train, x_test, y_test: uint8 28 x 28.")
@@ -90,6 +92,7 @@ def digits(
 
 
 @app.command(cls=Command)
+@with_log_level
 def transfer(
     data: Annotated[
         Path,

@@ -6,7 +6,6 @@
 """
 
 import importlib
-import logging
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -31,7 +30,6 @@ __all__ = [
     "write_report",
 ]
 
-logging.getLogger("seewhy").addHandler(logging.NullHandler())  # silent, until the program asks for its messages
 
 _FILES = {
     "ClassOverview": ("overview.overview", "ClassOverview"),

@@ -1,5 +1,6 @@
 """`seewhy.export`: a model and its explanation in one file."""
 
+import logging
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -19,6 +20,8 @@ from seewhy.exporter.writers import Task, check_source, write
 from seewhy.images.reading import ImageLike
 from seewhy.representation import call_repr
 from seewhy.targets import TargetSpec
+
+_logger = logging.getLogger("seewhy.exporter")
 
 DEFAULT_TOLERANCE = 1e-3
 
@@ -114,6 +117,7 @@ def export(
         explainer, verification.heatmaps, classes, takes_pixels=preprocess, is_placed=place, tolerance=tolerance
     )
     written = write(kind, Task(destination, explainer, layer, settings, about, verification))
+    _logger.info("wrote %s, whose outputs deviate by %.1e of the largest value", destination, written.deviation)
     return Export(
         path=destination,
         format=kind,

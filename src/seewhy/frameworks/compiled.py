@@ -1,5 +1,7 @@
 """Compiled functions, cached for the next call."""
 
+import logging
+import time
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Sequence
 from typing import Any, NamedTuple
@@ -13,6 +15,8 @@ from seewhy.targets.target import Shape
 from seewhy.threads import ForkSafeLock
 from seewhy.timing import Phase
 from seewhy.types import Capture, FinalActivation, FloatArray, Namespace, NativeTensor
+
+_logger = logging.getLogger("seewhy.frameworks")
 
 MAX_COMPILED = 16
 """The size of a cache of compiled functions, of some 10 MB each; the least recently used one is dropped."""
@@ -38,8 +42,10 @@ class CompiledCache:
                 self._entries.move_to_end(key)
                 return self._entries[key]
         # Without the lock: a trace takes a second, and other shapes need not wait. Two threads may build one entry.
+        started = time.perf_counter()
         with timing.phase(Phase.COMPILING):
             entry = build()
+        _logger.debug("%s made in %.2f s", type(entry).__name__, time.perf_counter() - started)
         with self._lock.lock:
             entry = self._entries.setdefault(key, entry)
             while len(self._entries) > MAX_COMPILED:

@@ -1,9 +1,6 @@
-"""The device on which a model runs: how it is written, and the framework that is asked for it."""
+"""The device on which a model runs, by the name that `seewhy.load(device=...)` takes."""
 
-import importlib.util
-import os
 import re
-import sys
 from collections.abc import Iterable
 from typing import Literal, NamedTuple
 
@@ -51,48 +48,10 @@ def parse_device(text: str) -> Device:
     if match is None or match[1] not in KINDS:
         near = did_you_mean(text, KINDS) if isinstance(text, str) else ""
         raise OptionError(
-            f"device={short_repr(text)} is not the name of a device.{near} Expected one of {', '.join(KINDS)}, with a "
-            "number where there are several, such as cuda:1; or, for an ONNX model, the name of an execution provider."
+            f"Unknown device {short_repr(text)}.{near} Expected one of {', '.join(KINDS)}, with a number where there "
+            "are several, such as cuda:1; or, for an ONNX model, the name of an execution provider."
         )
     return Device(match[1], None if match[2] is None else int(match[2]))
-
-
-def prepare_device(device: Device, framework: FrameworkName) -> None:
-    """Check that a framework has a device, before a model is loaded for it.
-
-    TensorFlow, and Keras on PyTorch, run all models of a process on one device: it is chosen here.
-
-    Raises:
-        OptionError: The framework does not find the device, or runs on another one in this process.
-    """
-    package = {"keras-tensorflow": "tensorflow", "keras-jax": "jax", "keras-torch": "torch", "onnx": "onnxruntime"}
-    if importlib.util.find_spec(package.get(framework, framework)) is None:
-        return  # what loads the model says which extra is missing
-    if framework == "keras":
-        _set_torch_of_keras(device)
-        from seewhy.frameworks.keras.backend import backend_name
-
-        prepare_device(device, backend_name())
-    elif framework == "torch":
-        from seewhy.frameworks.torch.device import torch_device
-
-        torch_device(device)
-    elif framework == "keras-torch":
-        from seewhy.frameworks.torch.keras_device import check_keras_device
-
-        check_keras_device(device)
-    elif framework == "keras-tensorflow":
-        from seewhy.frameworks.tensorflow.device import show_device
-
-        show_device(device)
-    elif framework == "keras-jax":
-        from seewhy.frameworks.jax.device import jax_device
-
-        jax_device(device)
-    else:
-        from seewhy.frameworks.onnx.device import provider_of
-
-        provider_of(device)
 
 
 def absent_device(device: Device, framework: str, found: Iterable[str], hint: str = "") -> OptionError:
@@ -105,14 +64,6 @@ def absent_device(device: Device, framework: str, found: Iterable[str], hint: st
         hint: What else helps.
     """
     return OptionError(
-        f"device='{device}' was given, and {framework} finds {', '.join(found)} on this machine. Give one of these, or "
-        f"leave out device.{hint}"
+        f"There is no device {device}: {framework} finds {', '.join(found)} on this machine. Give one of these, or "
+        f"leave out device=.{hint}"
     )
-
-
-def _set_torch_of_keras(device: Device) -> None:
-    """Have Keras on PyTorch run on a device, which it takes from the environment when it is imported."""
-    if "keras" not in sys.modules and os.environ.get("KERAS_BACKEND") == "torch":
-        from seewhy.frameworks.torch.device import torch_device
-
-        os.environ["KERAS_TORCH_DEVICE"] = str(torch_device(device))

@@ -4,6 +4,7 @@ The runtime computes what is costly: predictions, captures, heads. What is looke
 order, and attention maps, the framework tells. The first capture at each layer is compared with the framework's.
 """
 
+import logging
 import threading
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -23,6 +24,8 @@ from seewhy.frameworks.structures import InputBatch, leaves, shape_key
 from seewhy.frameworks.wrapper import SameInputsWrapper
 from seewhy.targets import Objective
 from seewhy.types import Backend, Capture, Derivatives, GradientRule, NativeTensor, Precision, Tensor
+
+_logger = logging.getLogger("seewhy.frameworks")
 
 TOLERANCE = 1e-3
 """How far what is captured may deviate from the framework, relative to the largest value."""
@@ -193,6 +196,7 @@ class Exported(SameInputsWrapper):
             from seewhy.frameworks.onnx.exported_layers import exported_layers, in_runtime
             from seewhy.frameworks.onnx.framework import Onnx
 
+            _logger.info("a model of %s is exported, to run in %s", self._framework.name, self._on)
             calls, options = self.calls(inputs), (self._on, self._precision)
             if isinstance(self._framework, Onnx):
                 return Runtime(*in_runtime(self._framework, calls, *options), set())

@@ -78,6 +78,9 @@ class FrameworkWrapper(Framework):
     def attention_links(self, inputs: InputBatch) -> tuple[bool, ...]:
         return self._framework.attention_links(self._inner_inputs(inputs))
 
+    def move_to(self, device: Device) -> Any:
+        return self._framework.move_to(device)
+
     def kernels(self) -> Kernels:
         return self._framework.kernels()
 

@@ -5,6 +5,7 @@ Only a built model knows them, and some take ten seconds to build.
 
 import gc
 import json
+import logging
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,6 +14,8 @@ from typing import NamedTuple
 from seewhy.errors import OutputError
 from seewhy.images.writing import write_atomically
 from seewhy.models.keras_applications import Application, input_size
+
+_logger = logging.getLogger("seewhy.models")
 
 
 class ApplicationSize(NamedTuple):
@@ -50,6 +53,7 @@ class SizeCache:
         except OSError as error:
             raise OutputError(f"Cannot create the folder {self.path.parent}: {error.strerror or error}.") from error
         write_atomically(self.path, lambda file: file.write(json.dumps(facts, indent=1).encode()))
+        _logger.info("cached the sizes of %d models in %s", len(facts), self.path)
 
 
 def read_sizes(application: Application) -> ApplicationSize:

@@ -1,6 +1,7 @@
 """EfficientNet-Lite0 in what is installed: ONNX Runtime, Keras or native PyTorch. Its layers have one name in all."""
 
 import importlib.util
+import logging
 import os
 import sys
 from pathlib import Path
@@ -14,6 +15,8 @@ from seewhy.models.class_names import imagenet
 from seewhy.models.classifier import Classifier
 from seewhy.timing import Phase
 from seewhy.types import Backend
+
+_logger = logging.getLogger("seewhy.models")
 
 NAME = "efficientnet-lite0"
 KERAS = "keras"
@@ -76,6 +79,7 @@ def build(pretrained: bool, backend: str | None = None) -> Classifier:
     """
     if backend is None:
         backend = _installed()
+        _logger.info("%s is built for %s, the first that is installed of onnx, keras and torch", NAME, backend)
     if backend == "onnx":
         return _onnx(pretrained)
     if backend == "torch":

@@ -12,7 +12,7 @@ def given_device(device: str | None, runtime: Backend | None) -> Device | None:
     where = parse_device(device)
     if runtime is not None and where not in (Device("cpu"), Device("cpu", 0)):
         raise OptionError(
-            f"device='{where}' was given, and backend={runtime!r} runs an exported model on the CPU. Leave "
-            "out one of them."
+            f"backend={runtime!r} runs an exported model on the CPU, and not on the device {where}. Leave out backend= "
+            "or device=."
         )
     return where

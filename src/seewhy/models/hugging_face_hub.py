@@ -4,6 +4,7 @@ What the cache has is used as it is, so that a model that was loaded once is loa
 safetensors are downloaded, the config first: what it says is checked before the weights are fetched.
 """
 
+import logging
 import os
 import re
 from pathlib import Path
@@ -25,6 +26,8 @@ from seewhy.models.hugging_face_folder import (
 )
 from seewhy.models.json_object import read_json_object
 from seewhy.timing import Phase
+
+_logger = logging.getLogger("seewhy.models")
 
 NAME = re.compile(r"\w(?:[\w.-]*\w)?(?:/\w(?:[\w.-]*\w)?)?(?:@\w[\w./-]{0,95})?", re.ASCII)
 TOKENIZER_FILES = (
@@ -73,6 +76,7 @@ def find_model(name: str, *, trust: bool, needs_weights: bool) -> Path:
     try:
         cached = _cached(hub, repository, revision or None, needs_weights)
         if cached is not None and (_knows_processor(hub, repository, cached) or _unreachable(hub)):
+            _logger.info("the files of hf:%s are in the cache, %s", name, cached)
             return cached
         if cached is not None:  # the processor of the same commit
             revision = cached.name
@@ -185,6 +189,7 @@ def _download(hub: Any, name: str, repository: str, revision: str | None, *, tru
             raise ModelError(no_safetensors(f"hf:{name}", list(PICKLES[:1])))
         for shard in shard_names(index):
             fetch(shard)
+    _logger.info("the files of hf:%s were downloaded to %s", name, config.parent)
     return config.parent
 
 

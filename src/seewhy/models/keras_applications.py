@@ -5,6 +5,7 @@ parameters are read from the built model.
 """
 
 import inspect
+import logging
 import os
 import random
 import re
@@ -21,6 +22,8 @@ from seewhy.models import keras_file, keras_names
 from seewhy.models.class_names import imagenet
 from seewhy.models.classifier import Classifier
 from seewhy.timing import Phase
+
+_logger = logging.getLogger("seewhy.models")
 
 SEED = 0
 OPEN_SIDE = 224
@@ -54,6 +57,9 @@ class Application:
         if not pretrained:
             with _seeded():
                 return self.builder(weights=None, **options)
+        if _logger.isEnabledFor(logging.INFO):
+            state = "are in the cache" if downloaded_names([self.name]) else "are downloaded to"
+            _logger.info("the weights of %s %s, %s", self.name, state, _weights_folder())
         try:
             return self.builder(weights="imagenet", **options)
         except Exception as error:  # Keras raises a bare Exception if a download fails

@@ -4,6 +4,7 @@ An ONNX model contains no code, but it can name files outside its folder, and a 
 when the model is loaded or run.
 """
 
+import logging
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,6 +18,8 @@ from seewhy.timing import Phase
 
 if TYPE_CHECKING:
     from seewhy.frameworks.onnx.model import OnnxModel
+
+_logger = logging.getLogger("seewhy.models")
 
 SUFFIXES = (".onnx",)
 
@@ -47,6 +50,7 @@ def load_model(
     if trust:
         _import_packages(path)
     else:
+        _logger.debug("%s is inspected in a process of its own", path)
         run_inspector(ONNX_PROGRAM, path, {"path": os.path.abspath(path)}, lambda: _import_packages(path))
     from seewhy.frameworks.onnx.model import OnnxModel
     from seewhy.frameworks.onnx.versions import prepare

@@ -14,6 +14,8 @@ from seewhy.models.given_preprocessing import open_clip_preprocessing
 from seewhy.models.torch_hubs import SEED, incompatible_torch
 from seewhy.timing import Phase
 
+_logger = logging.getLogger("seewhy.models")
+
 PREFIX = "open_clip:"
 
 
@@ -124,6 +126,10 @@ def _build(open_clip: Any, architecture: str, tag: str | None) -> Any:
     """Return the model in evaluation mode; random weights come from a fixed seed, and torch's generator is restored."""
     import torch
 
+    if tag is not None:
+        _logger.info(
+            "the weights %s of %s are taken from the cache of open_clip, or downloaded to it", tag, architecture
+        )
     options: dict[str, Any] = {"pretrained": tag, "pretrained_text": tag is not None}
     if tag is not None and (open_clip.get_pretrained_cfg(architecture, tag) or {}).get("quick_gelu"):
         options["force_quick_gelu"] = True  # as these weights were trained, whatever the architecture's name says

@@ -1,6 +1,7 @@
 """Every name and every kind of source from which a model can be loaded."""
 
 import contextlib
+import logging
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -8,7 +9,8 @@ from pathlib import Path
 
 from seewhy import timing
 from seewhy.errors import ModelError, OptionError, did_you_mean, warn
-from seewhy.frameworks.device import Device, FrameworkName, prepare_device
+from seewhy.frameworks.device import Device, FrameworkName
+from seewhy.frameworks.device_choice import prepare_device
 from seewhy.models import (
     efficientnet_lite0,
     efficientnet_lite0_backends,
@@ -33,6 +35,8 @@ from seewhy.representation import ShortRepr
 from seewhy.startup_log import quiet_first_start
 from seewhy.timing import Phase
 from seewhy.types import Backend
+
+_logger = logging.getLogger("seewhy.models")
 
 
 @dataclass(frozen=True, repr=False)
@@ -249,6 +253,13 @@ class ModelSpec:
         classifier.backend = self.backend
         if self.kind.no_preprocessing and not classifier.has_preprocessing:
             warn(f"The model {classifier.name!r} {self.kind.no_preprocessing}")
+        _logger.info(
+            "loaded %s: framework %s, backend %s, device %s",
+            self.source,
+            classifier.framework.name,
+            self.backend or "none",
+            self.device or "the default",
+        )
         return classifier
 
     def _load(self, trust: bool) -> Classifier:

@@ -4,6 +4,7 @@ Their transforms resize the shorter side of an image and take a centre crop, whi
 fraction that the crop keeps. A transform that it cannot express exactly is an error.
 """
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -14,6 +15,8 @@ from seewhy.models.classifier import Classifier
 from seewhy.models.hub_preprocessing import OWN_PREPROCESSING, hub_preprocessing, unsupported_transform
 from seewhy.models.preprocessing import Preprocessing
 from seewhy.timing import Phase
+
+_logger = logging.getLogger("seewhy.models")
 
 SEED = 0
 
@@ -195,6 +198,8 @@ def _build(name: str, build: Callable[[], Any], pretrained: bool) -> Any:
     """
     import torch
 
+    if pretrained:
+        _logger.info("the weights of %s are taken from the cache of its package, or downloaded to it", name)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(SEED)
         try:

@@ -1,5 +1,6 @@
 """From a batch of inputs to heatmaps, and to explanations of the images, with the settings of an explainer."""
 
+import logging
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, TypeVar, final
@@ -25,7 +26,7 @@ from seewhy.attribution.plan import Plan, first_derivatives, plan_key, strategy_
 from seewhy.errors import InputError, LayerError, NotClassScoresError, NotPredictedError, warn
 from seewhy.frameworks import Framework, LayerChoice
 from seewhy.frameworks.detections import CLASS_LOGITS, DetectorRunner
-from seewhy.frameworks.structures import InputBatch, InputSpec, image_at, image_count, leaves, only_leaf
+from seewhy.frameworks.structures import InputBatch, InputSpec, image_at, image_count, leaves, only_leaf, shape_key
 from seewhy.frameworks.tokens import TokenGrid
 from seewhy.images.geometry import Placement
 from seewhy.images.reading import ImageLike
@@ -38,6 +39,8 @@ from seewhy.results.heatmaps import Heatmaps, build_heatmaps, join_detections
 from seewhy.targets import Objective, Target, TargetSpec
 from seewhy.targets.regression import as_value
 from seewhy.types import Fuse, ImageArray, Precision, Score
+
+_logger = logging.getLogger("seewhy.pipeline")
 
 Result = TypeVar("Result", Heatmaps, Inspection)
 
@@ -253,6 +256,17 @@ class HeatmapPipeline:
             self.noted.add("method")
             warn(doubt)
         strategy = strategy_for(method, objective)
+        if self.method.is_auto:
+            _logger.info("method=auto takes %s: %s", method.name, reason)
+        _logger.debug(
+            "plan for inputs %s and %d targets: %s at %s, %s, up to %d perturbations at once",
+            shape_key(inputs),
+            objective.target.target_count,
+            method.name,
+            ", ".join(map(str, self.layer_choices)),
+            strategy,
+            batch_size,
+        )
         return Plan(
             classifier=self.classifier,
             framework=self.framework,

@@ -34,7 +34,7 @@ def provider_of(device: Device) -> str:
     if device.position > 0:
         hint = "" if provider == CPU else " The environment variable CUDA_VISIBLE_DEVICES says which GPU is the first."
         raise OptionError(
-            f"device='{device}' was given, and ONNX Runtime takes the first {device.kind} that it sees. Give "
+            f"There is no device {device} for ONNX Runtime, which takes the first {device.kind} that it sees. Give "
             f"{device.kind}.{hint}"
         )
     if provider != CPU:
@@ -57,6 +57,6 @@ def _check_start(device: Device, provider: str) -> None:
     started = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=[provider]).get_providers()
     if provider not in started:
         raise OptionError(
-            f"device='{device}' was given, and ONNX Runtime cannot start its {provider} on this machine: a driver or a "
-            "library of it is missing, or has another version. Give cpu, or leave out device."
+            f"The device {device} cannot be used: ONNX Runtime does not start its {provider} on this machine, as a "
+            "driver or a library is missing or has another version. Give cpu, or leave out device=."
         )

@@ -25,6 +25,6 @@ def show_device(device: Device) -> None:
         tf.config.set_visible_devices(wanted, "GPU")
     except RuntimeError as error:  # it has started, with all of its devices
         raise OptionError(
-            f"device='{device}' was given, and TensorFlow runs on another device in this process, which cannot change. "
-            "Load the model before anything else runs in TensorFlow."
+            f"TensorFlow has started in this process, and cannot change to the device {device}. Load the model before "
+            "anything else runs in TensorFlow."
         ) from error

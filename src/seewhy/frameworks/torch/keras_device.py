@@ -16,6 +16,6 @@ def check_keras_device(device: Device) -> None:
     wanted, has = torch_device(device), keras.ops.convert_to_tensor(0.0).device
     if (wanted.type, wanted.index or 0) != (has.type, has.index or 0):
         raise OptionError(
-            f"device='{device}' was given, and Keras runs on {has} in this process, which cannot change. Set the "
-            f"environment variable KERAS_TORCH_DEVICE={wanted} before Keras is imported."
+            f"Keras runs on the device {has} in this process, and cannot change to {wanted}. Set the environment "
+            f"variable KERAS_TORCH_DEVICE={wanted} before Keras is imported."
         )
