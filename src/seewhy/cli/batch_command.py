@@ -6,27 +6,17 @@ from typing import Annotated
 
 import typer
 
+from seewhy.cli.option_groups import LayerOptions, ModelOptions
 from seewhy.cli.options import (
     DEFAULT_MODEL,
-    METHOD_HELP,
-    MODEL_HELP,
-    TARGETS_HELP,
-    ArchitectureOption,
-    BackendOption,
-    ClassNamesOption,
-    InputSizeOption,
     JsonOption,
-    LayerOption,
+    MethodOption,
+    ModelOption,
     PrecisionName,
     PrecisionOption,
-    PreprocessingOption,
-    PromptOption,
     QuietOption,
-    ScoreName,
-    ScoreOption,
-    TokensOption,
-    TrustOption,
-    WeightsOption,
+    SettingsOption,
+    TargetsOption,
 )
 
 
@@ -53,6 +43,7 @@ class HeatmapTypeName(StrEnum):
 
 
 def batch(
+    *,
     source: Annotated[
         str,
         typer.Argument(
@@ -66,25 +57,13 @@ def batch(
     out: Annotated[
         Path, typer.Option(metavar="FOLDER", help="The output folder; created if missing.", show_default=False)
     ],
-    model: Annotated[str, typer.Option(metavar="MODEL", help=MODEL_HELP)] = DEFAULT_MODEL,
-    weights: WeightsOption = "imagenet",
-    architecture: ArchitectureOption = None,
-    class_names: ClassNamesOption = None,
-    preprocessing: PreprocessingOption = None,
-    input_size: InputSizeOption = None,
-    backend: BackendOption = None,
-    prompt: PromptOption = None,
-    trust: TrustOption = False,
-    targets: Annotated[str, typer.Option(metavar="CLASS,...", help=TARGETS_HELP)] = "top-1",
-    method: Annotated[str, typer.Option(metavar="METHOD", help=METHOD_HELP)] = "auto",
-    settings: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="NAME=VALUE", help="Set an option of the method; may be repeated."),
-    ] = None,
-    layer: LayerOption = "auto",
-    score: ScoreOption = ScoreName.logit,
+    model: ModelOption = DEFAULT_MODEL,
+    model_options: ModelOptions,
+    targets: TargetsOption = "top-1",
+    method: MethodOption = "auto",
+    settings: SettingsOption = None,
+    layer_options: LayerOptions,
     precision: PrecisionOption = PrecisionName.float32,
-    tokens: TokensOption = None,
     heatmaps: Annotated[
         HeatmapTypeName,
         typer.Option(
@@ -192,22 +171,18 @@ def batch(
     """
     from seewhy.cli.batch import BatchArguments, run
     from seewhy.cli.method_options import parse_methods
-    from seewhy.cli.model_options import ModelArguments
     from seewhy.cli.options import split_list
-    from seewhy.cli.tokens_option import parse_tokens
 
     request = BatchArguments(
         source=source,
         out=out,
-        model=ModelArguments(
-            model, weights, trust, architecture, class_names, preprocessing, input_size, backend, prompt
-        ),
+        model=model_options.arguments(model),
         targets=split_list(targets),
         methods=parse_methods(method, settings or []),
-        layer=layer,
-        score=score.value,
+        layer=layer_options.layer,
+        score=layer_options.score.value,
         precision=precision.value,
-        tokens=parse_tokens(tokens),
+        tokens=layer_options.grid(),
         shard=shard,
         options={
             "heatmaps": heatmaps.value,

@@ -5,24 +5,12 @@ from typing import Annotated
 
 import typer
 
-from seewhy.cli.options import (
-    METHOD_HELP,
-    MODEL_HELP,
-    ArchitectureOption,
-    BackendOption,
-    ClassNamesOption,
-    InputSizeOption,
-    JsonOption,
-    LayerOption,
-    PreprocessingOption,
-    PromptOption,
-    QuietOption,
-    TrustOption,
-    WeightsOption,
-)
+from seewhy.cli.option_groups import ModelOptions
+from seewhy.cli.options import MODEL_HELP, JsonOption, LayerOption, MethodOption, QuietOption
 
 
 def errors(
+    *,
     model: Annotated[
         str,
         typer.Argument(
@@ -54,16 +42,9 @@ def errors(
             show_default=False,
         ),
     ] = None,
-    method: Annotated[str, typer.Option(metavar="METHOD", help=METHOD_HELP)] = "auto",
+    method: MethodOption = "auto",
     layer: LayerOption = "auto",
-    weights: WeightsOption = "imagenet",
-    architecture: ArchitectureOption = None,
-    class_names: ClassNamesOption = None,
-    preprocessing: PreprocessingOption = None,
-    input_size: InputSizeOption = None,
-    backend: BackendOption = None,
-    prompt: PromptOption = None,
-    trust: TrustOption = False,
+    model_options: ModelOptions,
     quiet: QuietOption = False,
     as_json: JsonOption = False,
     out: Annotated[
@@ -78,13 +59,9 @@ def errors(
     Shows the evidence for the true class and for the predicted class of each. Writes errors.png and errors.csv.
     """
     from seewhy.cli.misclassified import Report, run_of_model, run_of_training
-    from seewhy.cli.model_options import ModelArguments
 
     report: Report = "json" if as_json else "nothing" if quiet else "text"
     if folder is None:
         run_of_training(Path(model), limit, data, method, report)
         return
-    arguments = ModelArguments(
-        model, weights, trust, architecture, class_names, preprocessing, input_size, backend, prompt
-    )
-    run_of_model(arguments, folder, limit, method, layer, out or Path("errors"), report)
+    run_of_model(model_options.arguments(model), folder, limit, method, layer, out or Path("errors"), report)
