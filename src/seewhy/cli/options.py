@@ -126,6 +126,19 @@ PromptOption = Annotated[
         show_default=False,
     ),
 ]
+ModelOption = Annotated[str, typer.Option(metavar="MODEL", help=MODEL_HELP)]
+ModelArgument = Annotated[str, typer.Argument(metavar="MODEL", help=MODEL_HELP)]
+TargetsOption = Annotated[str, typer.Option(metavar="CLASS,...", help=TARGETS_HELP)]
+MethodOption = Annotated[str, typer.Option(metavar="METHOD", help=METHOD_HELP)]
+SettingsOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="NAME=VALUE",
+        help="Set an option of the method, such as masks=8000; may be repeated. 'seewhy methods' lists the options of "
+        "each method.",
+    ),
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, and nothing else, on standard output.")]
 QuietOption = Annotated[
     bool, typer.Option("--quiet", "-q", help="Print nothing but errors and notes, on standard error.")

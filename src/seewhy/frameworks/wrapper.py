@@ -84,9 +84,6 @@ class FrameworkWrapper(Framework):
     def kernels(self) -> Kernels:
         return self._framework.kernels()
 
-    def move_to(self, device: Device) -> Any:
-        return self._framework.move_to(device)
-
     def fingerprint(self) -> str:
         return self._framework.fingerprint()
 

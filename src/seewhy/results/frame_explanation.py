@@ -266,7 +266,7 @@ class FrameExplanation(RecordingExplanation):
         """Return the targets that are shown."""
         if kind not in (None, "grid", "overlay"):
             raise OptionError(
-                f"The figure {short_repr(kind)} is for images; of a {self.recording.noun} expected 'overlay' or 'grid'."
+                f"The figure {short_repr(kind)} is for images; of a {self.noun} expected 'overlay' or 'grid'."
             )
         return [self.find_target(target)] if kind == "overlay" else list(range(len(self.targets)))
 

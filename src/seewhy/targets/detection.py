@@ -130,7 +130,7 @@ class FixedDetections(Target):
         chosen, names = list(positions), tuple(self.detection_names[position] for position in positions)
         fields = ("entries", "boxes", "classes", "detection_scores", "probabilities")
         known = {name: getattr(self, name) for name in fields}
-        arrays = {name: None if array is None else array[chosen] for name, array in known.items()}
+        arrays: dict[str, Any] = {name: None if array is None else array[chosen] for name, array in known.items()}
         return replace(self, **arrays, detection_names=names)
 
     def arrays(self, count: int) -> tuple[NDArray[Any], ...]:

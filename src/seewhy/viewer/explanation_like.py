@@ -41,7 +41,14 @@ class TargetLike(Protocol):
 
 
 class ExplainedLike(Protocol):
-    """Explained targets of an image or a recording by one model, method and layer, as the viewer reads them."""
+    """Explained targets of an image or a recording by one model, method and layer, as the viewer reads them.
+
+    Of an image they are an `ExplanationLike`, of a volume or a video `FramesLike`, and of a signal `SignalLike`.
+    """
+
+    @property
+    def noun(self) -> str:
+        """What was explained: "image", "volume", "video" or "signal"."""
 
     @property
     def heatmaps(self) -> FloatArray:
@@ -104,14 +111,6 @@ class GridLike(Protocol):
         """The edges (start, stop) between which the heatmaps lie on each axis."""
 
 
-class RecordingLike(Protocol):
-    """A volume, a video or a signal."""
-
-    @property
-    def noun(self) -> str:
-        """What it is: "volume", "video" or "signal"."""
-
-
 class SignalValues(Protocol):
     """A signal."""
 
@@ -124,12 +123,11 @@ class SignalValues(Protocol):
         """The number of samples in a second, if it is known."""
 
 
-@runtime_checkable
 class FramesLike(ExplainedLike, Protocol):
     """The explanation of one volume or one video, whose heatmaps are float32 (T, d, u, v)."""
 
     @property
-    def recording(self) -> RecordingLike:
+    def recording(self) -> object:
         """What was explained."""
 
     @property
@@ -162,13 +160,8 @@ class FramesLike(ExplainedLike, Protocol):
         """Return the number of the frame through the maximum of a heatmap."""
 
 
-@runtime_checkable
 class SignalLike(ExplainedLike, Protocol):
     """The explanation of one signal, whose heatmaps are float32 (T, u)."""
-
-    @property
-    def recording(self) -> RecordingLike:
-        """What was explained."""
 
     @property
     def signal(self) -> SignalValues:

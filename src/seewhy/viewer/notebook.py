@@ -13,7 +13,7 @@ from seewhy.errors import MissingExtraError
 from seewhy.representation import shortened
 from seewhy.types import ImageArray
 from seewhy.viewer.assets import bundle, style_sheet
-from seewhy.viewer.explanation_like import FramesLike, SampleLike, SignalLike
+from seewhy.viewer.explanation_like import SampleLike
 from seewhy.viewer.photos import PhotoLimits, photo_url
 from seewhy.viewer.report import report_page
 from seewhy.viewer.viewer_data import Label, Shown, Single, viewer_data
@@ -92,8 +92,7 @@ def inline_html(explanation: Single, still: ImageArray) -> str:
     names = ", ".join(shortened(target.name) for target in explanation.targets[:SHOWN_TARGETS])
     more = "" if len(explanation.targets) <= SHOWN_TARGETS else f" and {len(explanation.targets) - SHOWN_TARGETS} more"
     caption = f"{shortened(explanation.title)}, layer {shortened(explanation.layer)}: evidence for {names}{more}"
-    noun = explanation.recording.noun if isinstance(explanation, (FramesLike, SignalLike)) else "image"
-    alt = f"{caption}, in {shortened(explanation.source or f'the {noun}')}"
+    alt = f"{caption}, in {shortened(explanation.source or f'the {explanation.noun}')}"
     element = {"id": f"seewhy-{secrets.token_hex(8)}", "alt": html.escape(alt)}
     if explanation.heatmaps.nbytes <= 4 * MAX_HTML:  # more could not be compressed enough
         image = photo_url(still, SMALL_STILL)
