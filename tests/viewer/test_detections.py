@@ -83,6 +83,8 @@ def test_the_data_has_the_boxes_and_the_classes():
     (explanation,) = first["explanations"]
     assert explanation["targets"][0]["box"] == [20.2, 120.4, 280.3, 330.7]  # rows first
     assert [row["name"] for row in first["detections"]] == ["cat", "cat", "dog", "bird", "fly"]
+    twice = viewer_data([detections(targets=detections().targets + detections().targets[2:3])])
+    assert twice["images"][0]["detections"] == first["detections"]
     assert second["explanations"][0]["targets"][0]["box"] is None
     assert "detections" not in second
 
