@@ -256,8 +256,11 @@ def _rows_first(box: tuple[float, float, float, float] | None) -> list[float] | 
 
 
 def _detections(targets: Sequence[TargetLike]) -> list[PredictionData]:
-    """Return the classes of the detections among targets, the surest first, without the numbers in their names."""
-    found = [target for target in targets if target.box is not None]
+    """Return the classes of the detections among targets, the surest first, without the numbers in their names.
+
+    A detection that is a target twice, as the surest of all and of its class, is one.
+    """
+    found = list({(target.name, target.box): target for target in targets if target.box is not None}.values())
     stems = [_NUMBER.sub("", target.name) for target in found]
     rows: list[PredictionData] = [
         {
