@@ -89,7 +89,18 @@ def test_the_raw_heatmaps_of_a_frame_are_interpolated_across_the_axis():
     np.testing.assert_allclose(explanation.frame_heatmaps(1)[0], 0.75 * RAMP[0] + 0.25 * RAMP[1])
     np.testing.assert_allclose(explanation.frame_heatmaps(3, 1)[0], RAMP[:, 1])
     assert explanation.frame_placement(2) == seewhy.Placement((4, 4), (0, 0, 4, 4))
-    assert explanation.frame_label(3, 1) == "slice 4 of 4"
+    assert explanation.frame_label(3, 1) == "slice 4 of 4, axis 1"
+
+
+@pytest.mark.parametrize("codes", ["RAS", "LPS", "SLA", "PIR"])
+def test_a_slice_is_named_after_its_plane_and_counted_from_one(codes):
+    """An axial slice lies across the axis from feet to head, whatever its number in the file and its direction."""
+    planes = {"R": "sagittal", "L": "sagittal", "A": "coronal", "P": "coronal", "S": "axial", "I": "axial"}
+    ornt = nibabel.orientations.axcodes2ornt(codes)
+    affine = np.linalg.inv(nibabel.orientations.inv_ornt_aff(ornt, (4, 4, 2)))
+    explanation = explained(volume=seewhy.Volume(np.zeros((4, 4, 2), np.float32), affine=affine))
+    for axis, code in enumerate(codes):
+        assert explanation.frame_label(1, axis) == f"{planes[code]} slice 2 of {(4, 4, 2)[axis]}"
 
 
 def test_a_montage_has_frames_at_equal_distances_and_the_shape_of_the_voxels():
@@ -102,7 +113,7 @@ def test_a_montage_has_frames_at_equal_distances_and_the_shape_of_the_voxels():
     assert explanation.pixels("overlay", frames=8).shape == (6 + one, 6 + 4 * 126, 3)
     figure = explanation.figure(frames=4, colorbar=True)
     titles = [axes.get_title() for axes in figure.axes if axes.get_title()]
-    assert titles[0] == "3, cat 75.0%\nslice 6 of 40"
+    assert titles[0] == "3, cat 75.0%\nslice 6 of 40, axis 0"
     assert len(titles) == 8
 
 
@@ -174,6 +185,8 @@ def test_a_video_is_explained_where_and_when_its_evidence_is(tmp_path):
     assert 2 <= peak[1] < 4
     assert 6 <= peak[2] < 8
     assert explanation.frame_label(2) == "frame 3 of 6, 0.50 s"
+    labels = [replace(explanation, video=seewhy.Video(frames, fps=fps)).frame_label(5) for fps in (25, 240, 1000, None)]
+    assert labels == [f"frame 6 of 6, {time} s" for time in ("0.20", "0.021", "0.005")] + ["frame 6 of 6"]
     with Image.open(explanation.save(tmp_path / "video.gif")) as animation:
         assert (animation.n_frames, animation.info["duration"]) == (6, 250)
 

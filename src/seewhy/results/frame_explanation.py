@@ -62,7 +62,11 @@ class FrameExplanation(RecordingExplanation):
 
     @abstractmethod
     def frame_label(self, position: int, axis: int = 0) -> str:
-        """Return what stands above a frame, such as "slice 12 of 40"."""
+        """Return what stands above a frame: its number, from 1, and its axis or its time.
+
+        Such as "axial slice 12 of 40"; "slice 12 of 40, axis 0", where the affine is not known; or "frame 3 of 16, 0.25
+        s". `position` counts from 0.
+        """
 
     @abstractmethod
     def axis_name(self, axis: int) -> str:
