@@ -56,9 +56,10 @@ def prompt_target(encoder: TextEncoder | None, prompts: Prompts | None, text: st
             f"{short_repr(text)}, and no Prompt; or explain a classifier without with_prompts."
         )
     if index is None:
+        known = [texts[0] for texts in prompts.texts if len(texts) == 1] or prompts.names
         raise TargetError(
-            f"The prompt {short_repr(text)} is not among the classes of {name!r}, which are prompts: "
-            f"{listed([texts[0] for texts in prompts.texts if len(texts) == 1] or prompts.names)}. Give one of those, or explain a classifier without with_prompts."
+            f"The prompt {short_repr(text)} is not among the classes of {name!r}, which are prompts: {listed(known)}. "
+            "Give one of those, or explain a classifier without with_prompts."
         )
     return Class((index,))
 

@@ -165,7 +165,7 @@ class Torch(Framework):
         """
         if (most := self._parameters.most_inputs()) is not None:
             check_input_count(inputs, most)
-        checked = check_arrays(map_arrays(to_array, inputs), None)
+        checked = check_arrays(map_arrays(to_array, inputs), None, self._parameters.all_names())
         if self._towers is not None:
             self._towers.check_images(checked)
         else:
