@@ -6,6 +6,7 @@ import torch
 from torch import nn
 
 import seewhy
+from seewhy import evaluate
 from seewhy.errors import InputError, LayerError, OptionError, SeewhyError, SeewhyWarning
 
 RANDOM = np.random.default_rng(0)
@@ -224,6 +225,19 @@ class Optional(nn.Module):
     def forward(self, pixels=None, after=None):
         change = 0 if after is None else self.other(after).mean((2, 3))
         return self.score(self.conv(pixels).mean((2, 3)) + change)
+
+
+def test_metrics_say_that_they_take_the_explanation_of_one_image(classifier):
+    explainer = seewhy.Explainer(classifier)
+    explanations = explainer.explain([SAMPLE])
+    with pytest.raises(InputError, match=r"such as explanation\['right'\], explanation\['left'\]"):
+        evaluate.entropy(explanations)
+    with pytest.raises(InputError, match="of several images was given"):
+        evaluate.deletion(explainer, [SAMPLE], explanations[0])
+    np.testing.assert_array_equal(evaluate.entropy([explanations[0]["left"]]).shape, (1, 1))
+    for call in (evaluate.max_sensitivity, evaluate.model_randomization):
+        with pytest.raises(InputError, match="given samples of several inputs"):
+            call(explainer, [SAMPLE])
 
 
 def test_inputs_that_need_not_be_given():
