@@ -40,6 +40,7 @@ from seewhy.cli.options import (
     PromptOption,
     QuietOption,
     RescaleName,
+    SampleOption,
     ScoreName,
     ScoreOption,
     TokensOption,
@@ -90,17 +91,7 @@ def explain(
             show_default=False,
         ),
     ] = None,
-    inputs: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--input",
-            metavar="NAME=VALUE",
-            help="An input of a model with several, instead of IMAGE; repeated for each: left=a.jpg, right=b.jpg. "
-            "VALUE is an image; numbers for an input that takes no image, age=41 or box=0.1,0.2; or a .npy file. "
-            "Without names, in the order of the inputs.",
-            show_default=False,
-        ),
-    ] = None,
+    inputs: SampleOption = None,
     model: Annotated[
         list[str] | None,
         typer.Option(
@@ -373,6 +364,7 @@ def layers(
     backend: BackendOption = None,
     prompt: PromptOption = None,
     trust: TrustOption = False,
+    inputs: SampleOption = None,
     check: Annotated[
         bool,
         typer.Option(
@@ -385,11 +377,12 @@ def layers(
     """List the layers of a model that can be explained, and the one that 'auto' selects."""
     from seewhy.cli.layers import run
     from seewhy.cli.model_options import ModelArguments
+    from seewhy.cli.sample_option import parse_inputs
 
     arguments = ModelArguments(
         model, weights, trust, architecture, class_names, preprocessing, input_size, backend, prompt
     )
-    run(arguments, check=check, as_json=as_json)
+    run(arguments, parse_inputs(inputs or []), check=check, as_json=as_json)
 
 
 def models(

@@ -7,7 +7,7 @@ from torch import nn
 
 import seewhy
 from seewhy import evaluate
-from seewhy.errors import InputError, LayerError, OptionError, SeewhyError, SeewhyWarning
+from seewhy.errors import InputError, LayerError, ModelRunError, OptionError, SeewhyError, SeewhyWarning
 
 RANDOM = np.random.default_rng(0)
 LEFT, RIGHT = (RANDOM.integers(0, 256, (12, 12, 3), dtype=np.uint8) for _ in "ab")
@@ -225,6 +225,12 @@ class Optional(nn.Module):
     def forward(self, pixels=None, after=None):
         change = 0 if after is None else self.other(after).mean((2, 3))
         return self.score(self.conv(pixels).mean((2, 3)) + change)
+
+
+def test_a_module_with_one_argument_says_what_it_was_given():
+    explainer = seewhy.Explainer(seewhy.Classifier(nn.Sequential(nn.Conv2d(3, 2, 1)).eval(), input_size=(4, 4)))
+    with pytest.raises(ModelRunError, match="forward takes one argument, 'input', and was given 2 inputs in a dict"):
+        explainer.explain([{"left": LEFT, "right": RIGHT}])
 
 
 def test_metrics_say_that_they_take_the_explanation_of_one_image(classifier):
