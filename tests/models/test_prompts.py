@@ -260,6 +260,13 @@ def test_a_text_that_a_function_may_have_cut():
         classifier().with_prompts(["red red red red blue"])
 
 
+def test_a_tokenizer_of_the_caller_that_fails_and_layers_without_prompts():
+    explainer = seewhy.Explainer(classifier())
+    with pytest.raises(TargetError, match="The tokenizer does not take the prompt 'purple': KeyError: purple"):
+        explainer.heatmaps(two_squares(), Prompt("purple"))
+    assert [call.path for call in explainer.layers()] == ["map"]  # of images alone
+
+
 def test_other_bad_input():
     given, plain = classifier(), seewhy.Classifier(torch.nn.Sequential(torch.nn.Conv2d(3, 2, 1), torch.nn.Flatten()))
     zero_shot = given.with_prompts(TEXTS)

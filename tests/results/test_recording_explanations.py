@@ -13,7 +13,7 @@ from tests.results.test_explanation import explanation as of_image
 from torch import nn
 
 import seewhy
-from seewhy.errors import LayerError, OptionError, SeewhyWarning
+from seewhy.errors import InputError, LayerError, OptionError, SeewhyWarning
 from seewhy.images.colour import color_table
 from seewhy.results.explanation_builder import build_recording_explanation
 
@@ -225,6 +225,12 @@ def test_recordings_are_explained_in_one_call_and_images_in_another():
         seewhy.errors.RecordingError, match=r"there is an image: a ndarray. Explain images in a call of"
     ):
         explainer.explain([seewhy.Volume(ball((8, 8, 8), (2, 2, 2))), np.zeros((8, 8, 3), np.uint8)])
+
+
+def test_metrics_take_explanations_of_images():
+    explanation = seewhy.explain(Brightest(1), seewhy.Signal(np.arange(8.0)), targets=0, layer="cells")
+    with pytest.raises(InputError, match="A SignalExplanation was given; a metric takes explanations of images"):
+        seewhy.evaluate.entropy([explanation])
 
 
 class Tokens(nn.Module):

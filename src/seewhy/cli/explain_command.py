@@ -22,6 +22,7 @@ from seewhy.cli.options import (
     PrecisionOption,
     QuietOption,
     RescaleName,
+    SampleOption,
     SettingsOption,
     UpsamplingName,
     split_list,
@@ -41,17 +42,7 @@ def explain(
             show_default=False,
         ),
     ] = None,
-    inputs: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--input",
-            metavar="NAME=VALUE",
-            help="An input of a model with several, instead of IMAGE; repeated for each: left=a.jpg, right=b.jpg. "
-            "VALUE is an image; numbers for an input that takes no image, age=41 or box=0.1,0.2; or a .npy file. "
-            "Without names, in the order of the inputs.",
-            show_default=False,
-        ),
-    ] = None,
+    inputs: SampleOption = None,
     model: Annotated[
         list[str] | None,
         typer.Option(

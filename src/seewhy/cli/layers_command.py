@@ -5,13 +5,14 @@ from typing import Annotated
 import typer
 
 from seewhy.cli.option_groups import ModelOptions
-from seewhy.cli.options import JsonOption, ModelArgument
+from seewhy.cli.options import JsonOption, ModelArgument, SampleOption
 
 
 def layers(
     *,
     model: ModelArgument,
     model_options: ModelOptions,
+    inputs: SampleOption = None,
     check: Annotated[
         bool,
         typer.Option(
@@ -23,5 +24,6 @@ def layers(
 ) -> None:
     """List the layers of a model that can be explained, and the one that 'auto' selects."""
     from seewhy.cli.layers import run
+    from seewhy.cli.sample_option import parse_inputs
 
-    run(model_options.arguments(model), check=check, as_json=as_json)
+    run(model_options.arguments(model), parse_inputs(inputs or []), check=check, as_json=as_json)

@@ -100,6 +100,18 @@ PreprocessingOption = Annotated[
         show_default="that of the model",
     ),
 ]
+SampleOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--input",
+        metavar="NAME=VALUE",
+        help="An input of a model with several, instead of IMAGE; repeated for each: left=a.jpg, right=b.jpg. "
+        "VALUE is an image; numbers for an input that takes no image, age=41 or box=0.1,0.2; or a .npy file. "
+        "Without names, in the order of the inputs.",
+        show_default=False,
+    ),
+]
+
 InputSizeOption = Annotated[
     str | None,
     typer.Option(

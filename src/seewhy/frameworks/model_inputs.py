@@ -44,7 +44,7 @@ class ModelInputs(ABC):
 
         Images are float32; whole numbers and booleans keep their type among several inputs, see `InputBatch`.
         """
-        return check_arrays(inputs, self.input_shape())
+        return check_arrays(inputs, self.input_shape(), self.declared_inputs())
 
     def image_size(self, inputs: InputBatch, leaf: int = 0) -> tuple[int, int]:
         """Return (h, w) of a batch of images, in pixels; of several inputs, that of the one at position `leaf`."""

@@ -169,7 +169,7 @@ class Onnx(Framework):
         names = list(self._inputs)
         if len(names) > 1 and isinstance(inputs, (list, tuple)) and len(inputs) == len(names):
             inputs = dict(zip(names, inputs, strict=True))
-        return check_arrays(inputs, self.input_shape())
+        return check_arrays(inputs, self.input_shape(), self.declared_inputs())
 
     def declared_labels(self) -> None:
         """Return None: what the file says of its classes is read when it is loaded."""

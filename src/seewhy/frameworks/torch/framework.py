@@ -48,6 +48,7 @@ from seewhy.frameworks.structures import (
     leaves,
     map_arrays,
     map_tree,
+    message_of,
     only_leaf,
     shape_key,
 )
@@ -175,7 +176,7 @@ class Torch(Framework):
         """
         if (most := self._parameters.most_inputs()) is not None:
             check_input_count(inputs, most)
-        checked = check_arrays(map_arrays(to_array, inputs), None)
+        checked = check_arrays(map_arrays(to_array, inputs), None, self._parameters.all_names())
         if self._towers is not None:
             self._towers.check_images(checked)
         else:
@@ -389,7 +390,7 @@ class Torch(Framework):
         return leaf_names(inputs, self._parameters.all_names()[: len(leaves(inputs))])
 
     def input_count(self) -> int:
-        return max(1, len(self._parameters.required()))
+        return 1 if self._towers is not None else max(1, len(self._parameters.required()))
 
     def arranged(self, sample: Any) -> Any:
         return self._parameters.arranged(sample)
@@ -473,7 +474,8 @@ class Torch(Framework):
             found = self._found(inputs, context, recorder)
             return found.tree(reads_logits=objective.output == CLASS_LOGITS)
         batch = map_tree(self._to_tensor, inputs)
-        with translated_errors(inputs, FAILURES, recorder), autocast_to(self._precision, batch), context:
+        failures = translated_errors(inputs, FAILURES, recorder, partial(self._failure, inputs))
+        with failures, autocast_to(self._precision, batch), context:
             batch = batch if recorder is None else recorder.enter(batch)
             if self._towers is not None and are_images(batch):
                 outputs = self._towers.run(only_leaf(batch), self.prompt_classes)
@@ -487,6 +489,14 @@ class Torch(Framework):
         if objective is not None and self._detector is not None:
             check_scores_detections(objective)
         return outputs
+
+    def _failure(self, inputs: InputBatch, error: Exception) -> str:
+        """Return why the model cannot run; where one argument was given several inputs, that first."""
+        is_whole = isinstance(inputs, list) and len(inputs) == 1 and isinstance(inputs[0], (list, dict))
+        if is_whole and len(leaves(inputs)) > 1:
+            what = f"{len(leaves(inputs))} inputs in a {type(inputs[0]).__name__}"
+            return f"its forward takes one argument, {self._parameters.all_names()[0]!r}, and was given {what}: {error}"
+        return message_of(error)
 
     def _found(
         self,
