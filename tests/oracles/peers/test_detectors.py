@@ -169,7 +169,7 @@ def test_d_rise_of_a_detector_of_torchvision():
 
 
 @needs_operators
-@pytest.mark.parametrize("name", TORCHVISION)
+@pytest.mark.parametrize("name", [name for name in TORCHVISION if name[:4] not in ("mask", "keyp")])
 def test_a_score_of_1_has_a_class_logit(name):
     """A saturated sigmoid or softmax has no gradient by which the candidate of a detection could be found."""
     torch.manual_seed(0)
@@ -181,8 +181,7 @@ def test_a_score_of_1_has_a_class_logit(name):
             for level in head.module_list:
                 level[1].weight *= 1e17
         else:
-            # With the other sign, the one of two classes is the background everywhere.
-            (head if "rcnn" in name else head.cls_logits).weight *= -1e6 if "keypoint" in name else 1e6
+            (head if "rcnn" in name else head.cls_logits).weight *= 1e6
     side = 320 if "ssd" in name else 96
     image = np.random.default_rng(0).uniform(0, 1, (1, 3, side, side)).astype(np.float32)
     with warnings.catch_warnings():
