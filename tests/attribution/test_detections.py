@@ -400,6 +400,7 @@ def test_an_error_of_one_image_names_it() -> None:
         ({"score": "probability"}, "the score of a detection is its class logit"),
         ({"output": 0}, "the model is a detector, whose detections are read from all of them"),
         ({"augmentation": "flips"}, "where a detector has other candidates"),
+        ({"backend": "onnx"}, "backend='onnx' cannot run a detector"),
     ],
 )
 def test_settings_that_detections_do_not_have_are_refused(options: dict[str, str], message: str) -> None:

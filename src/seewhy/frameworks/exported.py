@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, final
 import numpy as np
 from numpy.typing import NDArray
 
-from seewhy.errors import LayerError, ModelError, warn
+from seewhy.errors import LayerError, ModelError, OptionError, warn
 from seewhy.frameworks.base import CaptureType, Framework, Head
 from seewhy.frameworks.compiled import CompiledCache
 from seewhy.frameworks.declared_input import DeclaredInput
@@ -110,6 +110,18 @@ class Exported(Framework):
 
     def calls(self, inputs: InputBatch) -> tuple[LayerCall, ...]:
         return self._framework.calls(inputs)
+
+    def detector(self, inputs: InputBatch) -> None:
+        """Return None, as the model is no detector.
+
+        Raises:
+            OptionError: It is one.
+        """
+        if self._framework.detector(inputs) is not None:
+            raise OptionError(
+                f"backend={self._on!r} cannot run a detector: how many boxes it finds depends on the image, and an "
+                "exported model does not tell which candidate a box was made of. Leave out backend."
+            )
 
     def kernels(self) -> Kernels:
         return self._framework.kernels()
