@@ -400,6 +400,7 @@ def test_an_error_of_one_image_names_it() -> None:
         ({"score": "probability"}, "the score of a detection is its class logit"),
         ({"output": 0}, "the model is a detector, whose detections are read from all of them"),
         ({"augmentation": "flips"}, "where a detector has other candidates"),
+        ({"backend": "onnx"}, "backend='onnx' cannot run a detector"),
     ],
 )
 def test_settings_that_detections_do_not_have_are_refused(options: dict[str, str], message: str) -> None:
@@ -446,6 +447,23 @@ def test_a_box_without_an_area_shares_nothing_and_gives_no_nan(method: str) -> N
     assert heatmaps.scores.item() == 0
     assert not heatmaps.values.any()
     assert not heatmaps.has_evidence.any()
+
+
+@pytest.mark.parametrize("box", [(np.nan, 0.0, 8.0, 8.0), (0.0, 0.0, np.inf, 8.0)])
+def test_a_box_that_is_not_finite_is_an_error_of_the_image(box: tuple[float, float, float, float]) -> None:
+    model = FixedDetector(2)
+    model.boxes = (box, (0.0, 0.0, 8.0, 8.0))
+    inputs = np.ones((1, 3, 32, 32), np.float32)
+    with pytest.raises(ModelRunError, match=r"in the image whose score or box is not finite: score 0.9"):
+        Explainer(model, layer="features").heatmaps(inputs)
+    assert Explainer(model, layer="features").heatmaps(inputs, Detection(rank=2)).boxes is not None
+
+
+def test_a_box_whose_corners_are_in_another_order_has_no_area() -> None:
+    model = FixedDetector(1)
+    model.boxes = ((20.0, 20.0, 4.0, 4.0),)
+    method = seewhy.methods.get("rise", masks=4)
+    assert Explainer(model, method).heatmaps(np.ones((1, 3, 32, 32), np.float32)).scores.item() == 0
 
 
 def test_guided_gradcam_is_guided_backpropagation_times_gradcam(model: SmallDetector, images: np.ndarray) -> None:

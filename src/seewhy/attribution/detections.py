@@ -16,7 +16,7 @@ from seewhy.attribution.auto_layer import choice_of
 from seewhy.attribution.layer_capture import trust_layer
 from seewhy.attribution.own_image import OwnImage
 from seewhy.attribution.plan import Plan
-from seewhy.errors import LayerError, ModelError, NotPredictedError, OptionError, TargetError, warn
+from seewhy.errors import LayerError, ModelError, ModelRunError, NotPredictedError, OptionError, TargetError, warn
 from seewhy.frameworks import LayerCall, LayerChoice
 from seewhy.frameworks.detections import Box, DetectedBox, DetectorRunner, overlap
 from seewhy.frameworks.structures import InputBatch
@@ -207,10 +207,17 @@ def fix_detections(
         is_matched: Whether detections are matched in every run, for perturbations of the image.
 
     Raises:
+        ModelRunError: It has no finite score or box.
         NotPredictedError: There is no such detection.
         TargetError: The target is of another kind.
     """
     chosen = found.chosen(target)
+    for each in chosen:
+        if not np.isfinite([each.score, *each.box]).all():
+            raise ModelRunError(
+                f"The detector returned a detection in {found.image} whose score or box is not finite: score "
+                f"{each.score:.2g}, box {each.box}. Its weights may be damaged, or its arithmetic too narrow (float16)."
+            )
     entries = detector.class_logit_entries(inputs, [each.number for each in chosen])
     return FixedDetections(
         np.array(entries, dtype=np.int32),

@@ -166,10 +166,8 @@ def _matched_scores(boxes: Tensor, classes: Tensor, probabilities: Tensor | None
     """Return the scores (N, T): the largest similarity to each detection among what was found."""
     wanted, given = boxes[:, :, None], found["boxes"][:, None]  # (N, T, 1, 4) and (N, 1, D, 4)
     low, high = xp.maximum(wanted[..., :2], given[..., :2]), xp.minimum(wanted[..., 2:], given[..., 2:])
-    extents = xp.where(high > low, high - low, xp.zeros_like(high))
-    shared = extents[..., 0] * extents[..., 1]
-    areas = [(box[..., 2] - box[..., 0]) * (box[..., 3] - box[..., 1]) for box in (wanted, given)]
-    union = areas[0] + areas[1] - shared
+    shared = _areas(low, high, xp)
+    union = _areas(wanted[..., :2], wanted[..., 2:], xp) + _areas(given[..., :2], given[..., 2:], xp) - shared
     overlaps = shared / xp.where(union > 0, union, xp.ones_like(union))  # two boxes without an area share nothing
     if probabilities is None:
         is_class = found["labels"][:, None] == classes[:, :, None]
@@ -183,6 +181,12 @@ def _matched_scores(boxes: Tensor, classes: Tensor, probabilities: Tensor | None
         indices = classes[:, :, None] + xp.zeros_like(found["labels"])[:, None]
         objectness = xp.take_along_axis(xp.permute_dims(candidates, (0, 2, 1)), indices, axis=1)
     return xp.max(overlaps * cosines * objectness, axis=-1)
+
+
+def _areas(low: Tensor, high: Tensor, xp: Namespace) -> Tensor:
+    """Return the areas of boxes; 0 for those whose corners are in another order."""
+    extents = xp.where(high > low, high - low, xp.zeros_like(high))
+    return extents[..., 0] * extents[..., 1]
 
 
 def _of_length_1(vectors: Tensor, xp: Namespace) -> Tensor:

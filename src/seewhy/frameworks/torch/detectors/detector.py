@@ -31,6 +31,7 @@ class Found:
             they have to be found by differentiating.
         activated: The sigmoid or softmax of the class logits, (candidates, 1) in any shape, by which they are found
             even where it is so close to 1 that its own gradient is 0; None to find them by the logits.
+        calls: The inputs and the outputs of the sigmoids and softmaxes that scores were made by, if they are known.
         probabilities: (D, C), of every class, of the candidate of each detection, with 0 for the background; None
             where the model does not give them.
         objectness: (D,), how sure the model is that there is an object of any class; None where it does not say.
@@ -42,6 +43,7 @@ class Found:
     class_logits: NativeTensor
     entries: NativeTensor | None = None
     activated: NativeTensor | None = None
+    calls: Sequence[tuple[NativeTensor, NativeTensor]] = ()
     probabilities: list[NativeTensor] | None = None
     objectness: list[NativeTensor] | None = None
 
@@ -147,7 +149,7 @@ def find_entries(found: Found, numbers: Sequence[int]) -> list[tuple[int, int]]:
         source = found.class_logits if found.activated is None else found.activated
         (gradients,) = torch.autograd.grad(found.scores[0][number], source, retain_graph=True)
         gradients = gradients.flatten(0, -2) if found.activated is None else gradients.reshape(-1, 1)
-        rows = torch.nonzero((gradients != 0).any(dim=1)).flatten().tolist()
+        rows = torch.nonzero(_are_used(gradients).any(dim=1)).flatten().tolist() or _rows_of_calls(found, number)
         if len(rows) != 1:
             raise ModelRunError(
                 f"The score of a detection depends on the class logits of {len(rows)} candidates of the detector, and "
@@ -156,6 +158,31 @@ def find_entries(found: Found, numbers: Sequence[int]) -> list[tuple[int, int]]:
             )
         entries.append((rows[0], 0 if found.activated is not None else int(found.labels[0][number])))
     return entries
+
+
+def _are_used(gradients: NativeTensor) -> NativeTensor:
+    """Return which entries a score depends on. A root at 0, as of another candidate of FCOS, has the gradient NaN."""
+    return (gradients != 0) & gradients.isfinite()
+
+
+def _rows_of_calls(found: Found, number: int) -> list[int]:
+    """Return the rows of the class logits from which the sigmoid or softmax of a detection's score was computed.
+
+    A score that is 1, as rounded, does not change with the logits. It does with the activated value that it is; and
+    what was activated is an entry of the logits.
+    """
+    rows = set()
+    for given, result in found.calls:
+        if not (result.requires_grad and given.requires_grad):
+            continue
+        (gradients,) = torch.autograd.grad(found.scores[0][number], result, retain_graph=True, allow_unused=True)
+        if gradients is None or not _are_used(gradients).any():
+            continue
+        entry = given.flatten()[_are_used(gradients).flatten().nonzero()[0]].sum()
+        (of_logits,) = torch.autograd.grad(entry, found.class_logits, retain_graph=True, allow_unused=True)
+        if of_logits is not None:
+            rows |= set(torch.nonzero(of_logits.flatten(0, -2).any(dim=1)).flatten().tolist())
+    return sorted(rows)
 
 
 def _padded(rows: Sequence[NativeTensor]) -> NativeTensor:

@@ -1,7 +1,7 @@
 """The kinds of detectors: torchvision's, YOLO, Hugging Face's DETR family, and models that return lists of boxes."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any, final
 
 import torch
@@ -63,13 +63,22 @@ class TorchvisionDetector(Detector):
         self.logits_path = next((path for path in LOGIT_MODULES if path in paths), None)
         names = {base.__name__ for base in type(model).__mro__}
         self._activation = next((kind for name, kind in SCORES.items() if name in names), None)
+        self._activations = ActivationRecorder()
 
     def read(self, outputs: Any, class_logits: NativeTensor | None, size: tuple[int, int]) -> Found:
         if class_logits is None:
             return ListDetector(self._model).read(outputs, None, size)
         boxes, labels, scores = _lists(outputs)
         probabilities = self._probabilities(labels, scores, class_logits)
-        return Found(boxes, labels, scores, class_logits, probabilities=probabilities)
+        calls, self._activations = self._activations.calls, ActivationRecorder()  # which holds the graph of the run
+        return Found(boxes, labels, scores, class_logits, probabilities=probabilities, calls=calls)
+
+    @contextmanager
+    def recording(self, *, is_differentiated: bool = False) -> Iterator[list[NativeTensor]]:
+        self._activations = ActivationRecorder()
+        recorder = self._activations if is_differentiated else nullcontext()
+        with super().recording(is_differentiated=is_differentiated) as recorded, recorder:
+            yield recorded
 
     def _probabilities(
         self, labels: list[NativeTensor], scores: list[NativeTensor], class_logits: NativeTensor
