@@ -142,7 +142,7 @@ def _widget_class() -> "type[AnyWidget]":
         """The viewer and the data that it shows.
 
         `represent` returns what is stored beside the widget, by its type. Exporters and sites that render notebooks
-        show it: they have neither the widget's data, which a notebook stores only where that is asked for, nor the
+        show it: they have neither the widget's data, which JupyterLab saves only where a setting says so, nor the
         scripts of widgets. It is no longer taken once other data are shown.
         """
 
