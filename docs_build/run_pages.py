@@ -60,13 +60,15 @@ def default_pages() -> list[Path]:
     return [
         page
         for page in pages
-        if page != served and not ELSEWHERE & set(page.parts) and _has_example(page, page.read_text("utf-8"))
+        if page != served and not ELSEWHERE & set(page.relative_to(ROOT).parts) and _has_example(page)
     ]
 
 
-def _has_example(page: Path, text: str) -> bool:
+def _has_example(page: Path) -> bool:
     """Whether a page has an example that is not run elsewhere: `images.py` runs the commands of the methods' pages."""
-    return "```python" in text if "methods" in page.parts else EXAMPLE.search(text) is not None
+    text = page.read_text("utf-8")
+    is_method = "methods" in page.relative_to(ROOT).parts
+    return "```python" in text if is_method else EXAMPLE.search(text) is not None
 
 
 def run_page(page: Path) -> int:

@@ -124,7 +124,7 @@ InputSizeOption = Annotated[
 BackendOption = Annotated[
     str | None,
     typer.Option(
-        metavar="onnx|openvino|tensorflow|jax|torch",
+        metavar="onnx|openvino|keras|tensorflow|jax|torch",
         help="What runs the model: onnx or openvino for any; efficientnet-lite0 is built for the others, too.",
         show_default="the model's framework; for efficientnet-lite0 ONNX Runtime, else Keras, else PyTorch",
     ),

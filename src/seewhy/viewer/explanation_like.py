@@ -86,6 +86,9 @@ class ExplainedLike(Protocol):
     def peak_quantile(self) -> float:
         """The quantile of a heatmap that is drawn as 1; 1.0 is its maximum."""
 
+    def _repr_html_(self) -> str:
+        """Return what a notebook shows without a widget."""
+
 
 class ExplanationLike(ExplainedLike, Protocol):
     """The explanation of one image, whose heatmaps are float32 (T, u, v)."""
@@ -182,3 +185,6 @@ class SampleLike(Protocol):
 
     def items(self) -> ItemsView[str, ExplanationLike]:
         """Return the explanation of each image by the name of its input; all have the same targets."""
+
+    def _repr_jpeg_(self) -> bytes:
+        """Return what a notebook shows without a widget."""
