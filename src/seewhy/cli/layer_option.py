@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from seewhy.errors import LayerError, did_you_mean
+from seewhy.errors import InputError, LayerError, ModelError, did_you_mean
 from seewhy.frameworks import LayerCall
 from seewhy.frameworks.layers import AUTO
 from seewhy.frameworks.one_input import calls_by_input
@@ -21,7 +21,11 @@ def find_layer(classifier: Classifier, layer: str) -> str:
     except LayerError as error:
         if "There is no layer" not in str(error):
             raise
-        paths = list(dict.fromkeys(call.path for call in layer_calls(classifier) if call.has_space))
+        try:
+            calls = layer_calls(classifier)
+        except (InputError, ModelError):
+            raise error from None  # the input size is not known, and what fails is the name
+        paths = list(dict.fromkeys(call.path for call in calls if call.has_space))
         names = [*paths, *(path.rsplit("/", 1)[-1] for path in paths)]
         raise LayerError(
             f"There is no layer {layer!r} in the model.{did_you_mean(layer, names)} 'seewhy layers MODEL' lists the "
