@@ -112,8 +112,23 @@ def test_a_montage_has_frames_at_equal_distances_and_the_shape_of_the_voxels():
     assert explanation.pixels("overlay", frames=8).shape == (6 + one, 6 + 4 * 126, 3)
     figure = explanation.figure(frames=4, colorbar=True)
     titles = [axes.get_title() for axes in figure.axes if axes.get_title()]
-    assert titles[0] == "3, cat 75.0%\nslice 6 of 40, axis 0"
+    assert titles[0] == "3, cat 75.0%\nslice 6 of 40"
     assert len(titles) == 8
+    assert figure.get_suptitle() == "slices across axis 0"
+    assert explanation.figure("overlay", axis=2).get_suptitle() == "slices across axis 2: 3, cat 75.0%"
+
+
+def test_the_labels_of_narrow_slices_are_written_in_full():
+    """A slice of 40 x 4 pixels is enlarged to 160 x 16, and the label above it is 90 pixels wide."""
+    explanation = explained(volume=seewhy.Volume(np.zeros((20, 40, 4), np.float32)))
+    explanation = replace(explanation, placement=seewhy.GridPlacement((20, 40, 4), ((0, 20), (0, 40), (0, 4))))
+    drawn = explanation.pixels("overlay", frames=2)
+    column = (drawn.shape[1] - 6) // 2
+    assert 70 < column < 110
+    label = (drawn[26:46, 6 : column + 6] < 128).all(-1).any(0)  # above the first slice
+    assert 16 < np.flatnonzero(label).max() < column
+    is_image = (drawn[46 + 80, 6 : column + 6] < 250).any(-1)
+    assert is_image.sum() == 16
 
 
 def test_a_nifti_file_has_the_heatmaps_where_the_volume_has_them(volume_explanation, tmp_path):
