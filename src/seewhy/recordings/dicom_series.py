@@ -279,7 +279,10 @@ def _check_alike(path: Path, slices: Sequence[_Slice]) -> None:
     for what, found in kinds.items():
         if len(found) > 1:
             listed = ", ".join(map(str, sorted(found)[:MAX_LISTED]))
-            raise RecordingError(f"The slices in {path} have different {what}: {listed}. They are no one volume.")
+            raise RecordingError(
+                f"The slices in {path} have different {what}: {listed}. One volume has "
+                "one of each; put its slices into a folder of their own."
+            )
 
 
 def _sorted(path: Path, slices: list[_Slice]) -> tuple[list[_Slice], DoubleArray | None]:
