@@ -6,7 +6,13 @@ from pydicom import dcmread
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.encaps import encapsulate
 from pydicom.sequence import Sequence
-from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, JPEG2000Lossless, generate_uid
+from pydicom.uid import (
+    CTImageStorage,
+    DeflatedExplicitVRLittleEndian,
+    ExplicitVRLittleEndian,
+    JPEG2000Lossless,
+    generate_uid,
+)
 
 import seewhy
 from seewhy.errors import RecordingError, SeewhyWarning
@@ -225,6 +231,23 @@ def test_what_pydicom_warns_of_is_said_once_and_names_the_folder(tmp_path):
     assert (
         "scan is not as its format's standard says, and may be read wrong: Invalid value for VR UI: '1.2.x3'" in message
     )
+
+
+def test_a_file_that_is_deflated_as_a_whole(tmp_path, monkeypatch):
+    """It is read, and no more of it is inflated than a slice may have."""
+    path = write(tmp_path / "slice.dcm")
+    file = dcmread(path)
+    file.file_meta.TransferSyntaxUID = DeflatedExplicitVRLittleEndian
+    file.add_new(0x00091001, "OB", bytes(1_000_000))
+    file.save_as(path, enforce_file_format=True)
+    assert path.stat().st_size < 10_000
+    np.testing.assert_array_equal(seewhy.read_volume(path).values[0], STORED)
+    monkeypatch.setattr("seewhy.recordings.dicom_series.MAX_INFLATED", 100_000)
+    monkeypatch.setattr("pydicom.filereader.zlib.decompress", lambda *_: pytest.fail("all of it was inflated"))
+    with pytest.raises(
+        RecordingError, match=r"slice.dcm .* compressed as a whole, and becomes more than 100,000 bytes"
+    ):
+        seewhy.read_volume(path)
 
 
 def test_pixels_without_a_decoder(tmp_path, monkeypatch):

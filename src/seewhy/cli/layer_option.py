@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from seewhy.errors import InputError, LayerError, ModelRunError, did_you_mean
+from seewhy.errors import InputError, LayerError, ModelError, ModelRunError, did_you_mean
 from seewhy.frameworks import LayerCall
 from seewhy.frameworks.layers import AUTO
 from seewhy.frameworks.one_input import calls_by_input
@@ -36,7 +36,7 @@ def _spatial_paths(classifier: Classifier) -> list[str]:
     """Return the paths of the layers that can be explained; of all where the model cannot run without its inputs."""
     try:
         calls = layer_calls(classifier, sample_inputs(classifier))
-    except (InputError, ModelRunError):
+    except (InputError, ModelError, ModelRunError):
         return list(classifier.framework.layer_paths())
     return list(dict.fromkeys(call.path for call in calls if call.has_space))
 

@@ -5,11 +5,12 @@ import io
 import math
 import os
 import struct
+import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import groupby
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -27,6 +28,9 @@ MAX_FILES = 10_000
 
 MAX_BYTES = 512_000_000
 """The largest size of a file."""
+
+MAX_INFLATED = 160_000_000
+"""The largest size of a file that is compressed as a whole: that of a slice of 8,000 x 8,000 pixels of 16 bits."""
 
 TOLERANCE = 0.01
 """By how much, as a share of the mean, the gaps between slices may differ; and by how much angles may, in radians."""
@@ -159,6 +163,7 @@ def _damage_in_words(path: Path) -> Iterator[None]:
         RuntimeError,
         TypeError,
         ValueError,
+        zlib.error,
     ) as error:
         first_line = next(iter(str(error).splitlines()), type(error).__name__)  # pydicom adds its traceback
         raise RecordingError(
@@ -170,7 +175,7 @@ def _read_header(path: Path) -> _Slice:
     from pydicom import dcmread
 
     with open_recording(path, MAX_BYTES) as file, _damage_in_words(path):
-        header = dcmread(_in_memory(file), stop_before_pixels=True)
+        header = dcmread(_InMemory(file.read()), stop_before_pixels=True)
         if "Rows" not in header or "Columns" not in header:
             raise RecordingError(f"{path} is a DICOM file without an image.")
         frames, samples = int(header.get("NumberOfFrames") or 1), int(header.get("SamplesPerPixel") or 1)
@@ -206,9 +211,20 @@ def _read_header(path: Path) -> _Slice:
     return found
 
 
-def _in_memory(file: BinaryIO) -> BinaryIO:
-    """Return a copy of a file: read from the disk, an element of a false length would be allocated before it fails."""
-    return io.BytesIO(file.read())
+class _InMemory(io.BytesIO):
+    """A copy of a file: read from the disk, an element of a false length would be allocated before it fails.
+
+    pydicom reads the rest of a file in one go only if the file is deflated as a whole, to inflate it: a small file may
+    become any size.
+    """
+
+    def read(self, size: int | None = -1) -> bytes:
+        content = super().read(size)
+        if size is None or size < 0:
+            inflated = zlib.decompressobj(-zlib.MAX_WBITS).decompress(content, MAX_INFLATED + 1)
+            if len(inflated) > MAX_INFLATED:
+                raise ValueError(f"it is compressed as a whole, and becomes more than {MAX_INFLATED:,} bytes")
+        return content
 
 
 def _numbers(header: Any, name: str, count: int) -> tuple[float, ...] | None:
@@ -263,7 +279,10 @@ def _check_alike(path: Path, slices: Sequence[_Slice]) -> None:
     for what, found in kinds.items():
         if len(found) > 1:
             listed = ", ".join(map(str, sorted(found)[:MAX_LISTED]))
-            raise RecordingError(f"The slices in {path} have different {what}: {listed}. They are no one volume.")
+            raise RecordingError(
+                f"The slices in {path} have different {what}: {listed}. One volume has "
+                "one of each; put its slices into a folder of their own."
+            )
 
 
 def _sorted(path: Path, slices: list[_Slice]) -> tuple[list[_Slice], DoubleArray | None]:
@@ -341,7 +360,7 @@ def _read_pixels(each: _Slice, *, voi: bool) -> FloatArray:
     from pydicom import dcmread
 
     with open_recording(each.path, MAX_BYTES) as file, _damage_in_words(each.path):
-        header = dcmread(_in_memory(file))
+        header = dcmread(_InMemory(file.read()))
         values = stored_values(header)
         if values.shape != each.size:
             raise RecordingError(f"{each.path} has pixels of shape {values.shape}; expected {each.size}.")

@@ -69,6 +69,14 @@ class FrameExplanation(RecordingExplanation):
         """
 
     @abstractmethod
+    def _number(self, position: int, axis: int) -> str:
+        """Return what stands above a frame among others across the same axis, such as "slice 12 of 40"."""
+
+    @abstractmethod
+    def _frames_name(self, axis: int) -> str:
+        """Return what the frames across an axis are, such as "axial slices"; nothing where there is one axis."""
+
+    @abstractmethod
     def axis_name(self, axis: int) -> str:
         """Return what the frames across an axis are called, such as "axial"."""
 
@@ -167,7 +175,7 @@ class FrameExplanation(RecordingExplanation):
             for position, image in zip(positions, images, strict=True)
             for last in (drawn.colorbar and position == positions[-1],)
         ]
-        title = caption(self.targets[chosen[0]]) if len(chosen) == 1 else None
+        title = self._heading(axis, chosen[0]) if len(chosen) == 1 else self._frames_name(axis) or None
         return draw_panels(panels, columns=min(COLUMNS, len(positions)), colormap=drawn.colormap, title=title)
 
     @timing.phase(Phase.DRAWING)
@@ -187,11 +195,8 @@ class FrameExplanation(RecordingExplanation):
         chosen, positions = self._targets_of(kind, target), self._positions(axis, frames)
         blocks = [
             Block(
-                caption(self.targets[number]),
-                [
-                    Tile(self.frame_label(position, axis), image)
-                    for position, image in zip(positions, images, strict=True)
-                ],
+                self._heading(axis, number),
+                [Tile(self._number(position, axis), image) for position, image in zip(positions, images, strict=True)],
             )
             for number, images in zip(chosen, self._by_target(positions, axis, chosen, drawn), strict=True)
         ]
@@ -275,8 +280,12 @@ class FrameExplanation(RecordingExplanation):
         return [self.find_target(target)] if kind == "overlay" else list(range(len(self.targets)))
 
     def _title(self, position: int, axis: int, number: int, chosen: Sequence[int]) -> str:
-        label = self.frame_label(position, axis)
+        label = self._number(position, axis)
         return label if len(chosen) == 1 else f"{caption(self.targets[number])}\n{label}"
+
+    def _heading(self, axis: int, number: int) -> str:
+        """Return what stands above the frames of one target."""
+        return ": ".join(filter(None, (self._frames_name(axis), caption(self.targets[number]))))
 
     def _positions(self, axis: int, frames: Any) -> list[int]:
         """Return the numbers of frames at equal distances, each in the middle of its part."""

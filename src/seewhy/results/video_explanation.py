@@ -39,6 +39,12 @@ class VideoExplanation(FrameExplanation):
         return Placement((height, width), (top, left, bottom, right))
 
     def frame_label(self, position: int, axis: int = 0) -> str:
+        return self._number(position, axis)
+
+    def _frames_name(self, axis: int) -> str:
+        return ""
+
+    def _number(self, position: int, axis: int) -> str:
         label, fps = f"frame {self._check_position(position, axis) + 1} of {self.frame_count(axis)}", self.video.fps
         if fps is None:
             return label
