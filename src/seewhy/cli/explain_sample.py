@@ -2,11 +2,9 @@
 
 import json
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import typer
 
 from seewhy.cli.explain import ExplainArguments, make_explainers
@@ -15,6 +13,7 @@ from seewhy.cli.result_printer import ResultPrinter
 from seewhy.cli.sample_option import InputValue, paths_of
 from seewhy.errors import InputError, OptionError, OutputError
 from seewhy.explainer import BATCH_SIZE
+from seewhy.numpy_files import read_npy
 from seewhy.results.multi_image_explanation import SUFFIXES, MultiImageExplanation
 
 Sample = dict[str, InputValue] | list[InputValue]
@@ -69,9 +68,11 @@ def _read_arrays(sample: Sample) -> Any:
     def read(value: InputValue) -> Any:
         if not isinstance(value, Path) or value.suffix.lower() != ".npy":
             return value
-        with suppress(ValueError, OSError, EOFError):
-            return np.load(value, allow_pickle=False)
-        raise InputError(f"{value} is not an array that numpy.save wrote.")
+        try:
+            return read_npy(value)
+        except (OSError, ValueError) as error:
+            reason = getattr(error, "strerror", None) or error
+            raise InputError(f"{value} is not an array that numpy.save wrote: {reason}.") from error
 
     if isinstance(sample, dict):
         return {name: read(value) for name, value in sample.items()}
