@@ -31,6 +31,9 @@ TOLERANCE = 0.01
 
 MAX_LISTED = 5
 
+DEFLATED = b"1.2.840.10008.1.2.1.99"
+"""The transfer syntax of files that are compressed as a whole, as a file of that kind names it."""
+
 GREY_KINDS = ("MONOCHROME1", "MONOCHROME2", "")
 """The photometric interpretations whose values are intensities; a file may leave it out."""
 
@@ -160,7 +163,7 @@ def _read_header(path: Path) -> _Slice:
     from pydicom import dcmread
 
     with open_recording(path, MAX_BYTES) as file, _damage_in_words(path):
-        header = dcmread(_in_memory(file), stop_before_pixels=True)
+        header = dcmread(_in_memory(path, file), stop_before_pixels=True)
         if "Rows" not in header or "Columns" not in header:
             raise RecordingError(f"{path} is a DICOM file without an image.")
         frames, samples = int(header.get("NumberOfFrames") or 1), int(header.get("SamplesPerPixel") or 1)
@@ -193,9 +196,19 @@ def _read_header(path: Path) -> _Slice:
     return found
 
 
-def _in_memory(file: BinaryIO) -> BinaryIO:
-    """Return a copy of a file: read from the disk, an element of a false length would be allocated before it fails."""
-    return io.BytesIO(file.read())
+def _in_memory(path: Path, file: BinaryIO) -> BinaryIO:
+    """Return a copy of a file: read from the disk, an element of a false length would be allocated before it fails.
+
+    Raises:
+        RecordingError: The file is compressed as a whole: pydicom decompresses all of it, however much that is.
+    """
+    content = file.read()
+    if DEFLATED in content:
+        raise RecordingError(
+            f"{path} is compressed as a whole (Deflated Explicit VR Little Endian), which is not read. Convert it, as "
+            "with dcmconv +te of DCMTK."
+        )
+    return io.BytesIO(content)
 
 
 def _numbers(header: Any, name: str) -> tuple[float, ...] | None:
@@ -303,7 +316,7 @@ def _read_pixels(each: _Slice, *, voi: bool) -> FloatArray:
     from pydicom import dcmread
 
     with open_recording(each.path, MAX_BYTES) as file, _damage_in_words(each.path):
-        header = dcmread(_in_memory(file))
+        header = dcmread(_in_memory(each.path, file))
         values = stored_values(header)
         if values.shape != each.size:
             raise RecordingError(f"{each.path} has pixels of shape {values.shape}; expected {each.size}.")
