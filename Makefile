@@ -27,7 +27,7 @@ CHECK_DIST = $(BIN)/twine check --strict dist/* && $(BIN)/check-wheel-contents d
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo browser-runtime test test-all test-slow test-ray test-keras test-elsewhere oracle lint docs bench bench-runtimes zoo \
-	test-integrations test-jupyterlab zoo-sample detectors wheel dist notebooks clean
+	test-integrations test-jupyterlab zoo-sample detectors wheel dist test-sdist notebooks clean
 
 help:  ## show this list
 	@sed -n 's/^\([a-z-]*\):.*##/\1\t/p' Makefile | expand -t 16
@@ -187,6 +187,9 @@ dist: $(VENV)/.release  ## build the sdist, and the wheel from it, as they are p
 	@rm -rf dist
 	SEEWHY_BROWSER_RUNTIME=required $(BIN)/python -m build --outdir dist
 	$(CHECK_DIST)
+
+test-sdist: dist $(VENV)/.development  ## run tests of the sdist where it is unpacked: its own files are all that they need
+	.ci/test-sdist $(BIN)/python
 
 notebooks: $(VENV)/.development  ## run the notebooks of examples/notebooks
 	@$(PIP) --group notebooks

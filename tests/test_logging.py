@@ -63,6 +63,14 @@ def test_the_method_and_the_layer_of_auto_and_why(logged):
     assert plan.endswith("up to 16 perturbations at once")
 
 
+def test_a_target_whose_number_is_not_known(logged):
+    explainer = seewhy.Explainer(small_model())
+    inputs = np.random.default_rng(0).random((2, 12, 12, 3), np.float32)
+    explainer.heatmaps(inputs, targets=lambda outputs: outputs[:, :2])
+    (plan,) = messages(logged, "pipeline", logging.DEBUG)
+    assert " and some targets: gradcam" in plan
+
+
 def test_what_is_known_is_not_logged_again(logged):
     explainer = seewhy.Explainer(small_model())
     inputs = np.random.default_rng(0).random((2, 12, 12, 3), np.float32)
@@ -195,6 +203,7 @@ def test_the_log_of_the_command_line(monkeypatch, capfd):
     assert " DEBUG seewhy.pipeline: plan for inputs " in err
     code, out, err = command_line(monkeypatch, capfd, *explain)
     assert " INFO " not in err
+    assert not logging.getLogger("seewhy.pipeline").isEnabledFor(logging.INFO)
     code, out, err = command_line(monkeypatch, capfd, *explain, "--log-level", "loud")
     assert code == 2
     assert "'loud' is not one of 'debug', 'info', 'warning', 'error'" in err

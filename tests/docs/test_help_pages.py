@@ -39,6 +39,15 @@ def test_links_lead_to_pages_and_pages_are_in_the_contents(name):
     assert page in [*toctree(DOCS / "index.md"), *toctree(DOCS / "help.md")]
 
 
+def test_the_first_page_lists_every_tutorial_guide_and_part_of_the_reference():
+    linked = {(DOCS / link).resolve() for link in LINK.findall((DOCS / "index.md").read_text("utf-8"))}
+    pages = {page for folder in ("tutorials", "howto", "reference") for page in (DOCS / folder).glob("*.md")}
+    assert sorted(page.relative_to(DOCS).as_posix() for page in pages - linked) == ["reference/index.md"]
+    tutorials = [page for page in (DOCS / "tutorials").glob("*.md") if page.name != "index.md"]
+    assert len(tutorials) == 9
+    assert "[Nine tutorials]" in (ROOT / "README.md").read_text("utf-8")
+
+
 def test_llms_txt_lists_every_page(tmp_path):
     pages = {path.relative_to(DOCS) for path in DOCS.rglob("*.md")}
     for path in pages:

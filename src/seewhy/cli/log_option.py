@@ -76,4 +76,5 @@ def log_to_stderr(level: int) -> Iterator[None]:
         yield
     finally:
         logger.removeHandler(handler)
-        logger.level, logger.propagate = before
+        logger.setLevel(before[0])  # and not `level`, which would leave what child loggers have cached
+        logger.propagate = before[1]

@@ -5,7 +5,6 @@ It imports no library before it is known to be right, for a mistake to be said a
 
 import os
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -62,14 +61,16 @@ def read_arrays(sample: dict[str, InputValue] | list[InputValue]) -> Any:
     Raises:
         InputError: A file is no array.
     """
-    import numpy as np
+    from seewhy.numpy_files import read_npy
 
     def read(value: InputValue) -> Any:
         if not isinstance(value, Path) or value.suffix.lower() != ".npy":
             return value
-        with suppress(ValueError, OSError, EOFError):
-            return np.load(value, allow_pickle=False)
-        raise InputError(f"{value} is not an array that numpy.save wrote.")
+        try:
+            return read_npy(value)
+        except (OSError, ValueError) as error:
+            reason = getattr(error, "strerror", None) or error
+            raise InputError(f"{value} is not an array that numpy.save wrote: {reason}.") from error
 
     if isinstance(sample, dict):
         return {name: read(value) for name, value in sample.items()}

@@ -19,6 +19,7 @@ from seewhy.images.geometry import Placement
 from seewhy.images.reading import ImageLike, read
 from seewhy.methods import Method
 from seewhy.models import Prediction
+from seewhy.numpy_files import read_npy
 from seewhy.results.explanation import Explanation
 from seewhy.results.target_result import TargetResult
 from seewhy.types import FloatArray, ImageArray
@@ -163,12 +164,12 @@ class GivenMaps:
         if not isinstance(entry, Path):
             return entry
         try:
-            return np.asarray(np.load(entry, allow_pickle=False))
+            return read_npy(entry)
         except OSError as error:
             raise InputError(f"The map {entry} cannot be read: {error.strerror or error}.") from error
-        except (ValueError, EOFError) as error:
+        except ValueError as error:
             raise InputError(
-                f"The map {entry} is not an array in NumPy's format, as `numpy.save` writes it."
+                f"The map {entry} is not an array in NumPy's format, as `numpy.save` writes it: {error}."
             ) from error
 
 

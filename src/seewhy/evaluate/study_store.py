@@ -16,6 +16,7 @@ import numpy as np
 from seewhy.errors import InputError, OptionError
 from seewhy.evaluate.study_settings import StudySettings
 from seewhy.images.writing import write_atomically
+from seewhy.numpy_files import read_npy
 from seewhy.types import FloatArray
 
 VERSION = 1
@@ -89,8 +90,8 @@ class StudyStore:
         if not path.exists():
             return None
         try:
-            heatmap = np.asarray(np.load(path, allow_pickle=False), np.float32)
-        except (OSError, ValueError, EOFError) as error:
+            heatmap = np.asarray(read_npy(path), np.float32)
+        except (OSError, ValueError) as error:
             raise _damaged(path, str(error)) from error
         if heatmap.ndim != 2:
             raise _damaged(path, f"it holds an array of shape {heatmap.shape}")

@@ -1,7 +1,6 @@
 """Heatmaps that another tool made, as an explanation: in the viewer, in reports, in notebooks and as overlays."""
 
 import os
-import zipfile
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +12,7 @@ from seewhy.errors import InputError, OptionError
 from seewhy.images.geometry import Placement
 from seewhy.images.reading import ImageLike, read
 from seewhy.interpolation import resize
+from seewhy.numpy_files import read_npz
 from seewhy.representation import ShortTuple
 from seewhy.results.explanation import Explanation
 from seewhy.results.target_result import TargetResult
@@ -105,22 +105,24 @@ def read_maps(path: Path) -> dict[str, NDArray[Any]]:
     """Read a file of heatmaps by name, as `numpy.savez` writes it; of `Explanation.save`, the heatmaps alone.
 
     Raises:
-        InputError: There is no such file, or it holds something else.
+        InputError: There is no such file, it is no regular file or too large, or it holds something else.
     """
     try:
-        content = np.load(path, allow_pickle=False)
-        if isinstance(content, np.ndarray):
-            raise InputError(f"{path} holds a single array; expected an .npz file, as numpy.savez writes it.")
-        with content as file:
-            arrays = dict(file)
+        arrays = read_npz(path)
     except OSError as error:
         raise InputError(f"The heatmaps {path} cannot be read: {error.strerror or error}.") from error
-    except (ValueError, EOFError, zipfile.BadZipFile) as error:
+    except ValueError as error:
         raise InputError(f"{path} is not an .npz file of arrays, as numpy.savez writes it: {error}.") from error
     if not arrays:
         raise InputError(f"{path} holds no heatmap.")
     if {"heatmaps", "names"} <= set(arrays):  # `Explanation.save` wrote it
-        return dict(zip(map(str, arrays["names"]), arrays["heatmaps"], strict=False))
+        names, heatmaps = arrays["names"], arrays["heatmaps"]
+        if names.ndim != 1 or heatmaps.ndim < 1 or len(names) != len(heatmaps):
+            raise InputError(
+                f"{path} has names of shape {names.shape} and heatmaps of shape {heatmaps.shape}; expected a name for "
+                "each heatmap, (T,) and (T, u, v)."
+            )
+        return dict(zip(map(str, names), heatmaps, strict=True))
     return arrays
 
 

@@ -2,8 +2,6 @@
 
 import hashlib
 import io
-import zipfile
-import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from seewhy.errors import InputError
+from seewhy.numpy_files import arrays_in
 from seewhy.regular_files import read_regular_file
 from seewhy.types import ImageArray, IndexArray
 
@@ -48,14 +47,10 @@ def read_digits(path: Path) -> Digits:
     """
     try:
         content = read_regular_file(path, MAX_BYTES)
-        loaded = np.load(io.BytesIO(content), allow_pickle=False)
-        if isinstance(loaded, np.ndarray):
-            raise InputError(f"{path} contains a single array; expected an .npz file with {', '.join(ARRAYS)}.")
-        with loaded as file:
-            arrays = {name: file[name] for name in ARRAYS if name in file}
+        arrays = arrays_in(io.BytesIO(content), MAX_BYTES)
     except OSError as error:
         raise InputError(f"Cannot read the digits {path}: {error.strerror or error}.") from error
-    except (ValueError, EOFError, zipfile.BadZipFile, zlib.error, TypeError) as error:
+    except ValueError as error:
         raise InputError(f"{path} is not an .npz file of arrays: {error}. Expected {', '.join(ARRAYS)}.") from error
     missing = [name for name in ARRAYS if name not in arrays]
     if missing:
