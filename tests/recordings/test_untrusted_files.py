@@ -61,6 +61,7 @@ def dicom_bytes():
     header.file_meta.MediaStorageSOPClassUID = header.SOPClassUID = pydicom.uid.CTImageStorage
     header.file_meta.MediaStorageSOPInstanceUID = header.SOPInstanceUID = "1.2.3"
     header.Rows = header.Columns = 2
+    header.PixelSpacing, header.SliceThickness = [1, 1], 1
     header.SamplesPerPixel, header.PhotometricInterpretation = 1, "MONOCHROME2"
     header.BitsAllocated = header.BitsStored = 16
     header.HighBit, header.PixelRepresentation = 15, 0
