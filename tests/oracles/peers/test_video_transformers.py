@@ -52,7 +52,7 @@ def test_the_maps_of_patches_are_those_of_autograd(tiny):
     product = (gradient * kept["output"]).detach()  # (1, K, *space), or (frames, K, rows, columns)
     expected = np.maximum(product.sum(1).reshape(space).numpy(), 0)
     assert found.heatmaps.shape == (1, *space)
-    assert found.targets[0].score == pytest.approx(float(score), rel=1e-4)
+    assert found.targets[0].score == pytest.approx(score.item(), rel=1e-4)
     np.testing.assert_allclose(found.heatmaps[0], expected, atol=1e-4 * np.abs(expected).max())
 
 
