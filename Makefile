@@ -17,6 +17,7 @@ SOURCES := pyproject.toml constraints.txt Makefile
 PEERS := .venv-peers
 ZOO := .venv-zoo
 TRAINING := .venv-training
+JUPYTERLAB := .venv-jupyterlab
 DETECTORS := .venv-detectors
 # Without what they ask for: bounds below what is installed here, and a second OpenCV. The last one is not run: its ONNX
 # files are explained.
@@ -26,7 +27,7 @@ CHECK_DIST = $(BIN)/twine check --strict dist/* && $(BIN)/check-wheel-contents d
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo browser-runtime test test-all test-slow test-ray test-keras test-elsewhere oracle lint docs bench bench-runtimes zoo \
-	test-integrations zoo-sample detectors wheel dist test-sdist notebooks clean
+	test-integrations test-jupyterlab zoo-sample detectors wheel dist test-sdist notebooks clean
 
 help:  ## show this list
 	@sed -n 's/^\([a-z-]*\):.*##/\1\t/p' Makefile | expand -t 16
@@ -39,7 +40,7 @@ $(BIN)/python:
 		echo "Python cannot make environments here. On Debian and Ubuntu: apt-get install python3-venv"; exit 1; }
 
 # They see the packages of .venv, and use its pip, so that a gigabyte of frameworks is installed once.
-$(PEERS)/bin/python $(ZOO)/bin/python $(TRAINING)/bin/python: | $(VENV)/.development
+$(PEERS)/bin/python $(ZOO)/bin/python $(TRAINING)/bin/python $(JUPYTERLAB)/bin/python: | $(VENV)/.development
 	@$(BIN)/python -m venv --without-pip $(@D:/bin=)
 	@packages=$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))') && \
 		$@ -c "import sysconfig; print('import site; site.addsitedir(\"$$packages\")', \
@@ -98,7 +99,7 @@ $(DETECTORS)/.detectors: $(SOURCES) constraints-detectors.txt
 test: lint  ## lint, types, import rules; tests of Keras on TensorFlow and of native PyTorch; ten minutes
 	$(PYTEST) -m "not slow"
 
-test-all: test test-slow test-ray test-integrations test-keras test-elsewhere oracle docs notebooks wheel  ## everything, also Keras on JAX and PyTorch, peers, docs and wheel
+test-all: test test-slow test-ray test-integrations test-jupyterlab test-keras test-elsewhere oracle docs notebooks wheel  ## everything, also Keras on JAX and PyTorch, peers, docs and wheel
 
 test-slow: $(VENV)/.development  ## tests marked slow; each mark gives its reason
 	$(PYTEST) -m slow
@@ -110,6 +111,14 @@ $(TRAINING)/.training: $(VENV)/.development | $(TRAINING)/bin/python
 
 test-integrations: $(TRAINING)/.training  ## callbacks and loggers of other libraries, in an environment that has them
 	$(ONE_THREAD) $(TRAINING)/bin/python -m pytest tests/integrations
+
+$(JUPYTERLAB)/.jupyterlab: $(VENV)/.development | $(JUPYTERLAB)/bin/python
+	@echo "Installing JupyterLab and nbconvert into $(JUPYTERLAB), beside what is in $(VENV)."
+	@$(JUPYTERLAB)/bin/python $(INSTALL) $(PIP_ARGS) --editable '.[demo,notebook]' --group jupyterlab
+	@touch $@
+
+test-jupyterlab: $(JUPYTERLAB)/.jupyterlab  ## the widget in a JupyterLab that Chromium opens, and in HTML by nbconvert
+	$(ONE_THREAD) $(JUPYTERLAB)/bin/python -m pytest tests/viewer/jupyterlab
 
 $(VENV)/.ray: $(VENV)/.development
 	@$(PIP) --editable '.[ray]'
@@ -132,7 +141,7 @@ test-elsewhere: $(VENV)/.development  ## tests that may depend on the machine, a
 	$(ELSEWHERE) PATH="$(abspath $(BIN))" $(PYTEST) -m "not slow" tests/cli tests/images tests/viewer \
 		tests/frameworks/tensorflow tests/frameworks/torch tests/contracts/test_precision.py
 
-oracle: $(PEERS)/.peers  ## compare with Captum, pytorch-grad-cam, and the real torchvision and timm
+oracle: $(PEERS)/.peers  ## compare with other tools, run docs/moving; the real torchvision and timm
 	$(ONE_THREAD) $(PEERS)/bin/python -m pytest $(PROCESSES) tests/oracles/peers
 
 lint: $(VENV)/.development  ## style, types, import rules and retired words
@@ -187,7 +196,7 @@ notebooks: $(VENV)/.development  ## run the notebooks of examples/notebooks
 	$(ONE_THREAD) $(BIN)/python docs_build/run_notebooks.py
 
 clean:  ## remove everything that was made
-	rm -rf $(VENV) $(PEERS) $(ZOO) $(DETECTORS) $(TRAINING) benchmarks/results dist site docs/images .tutorials demo explanations
+	rm -rf $(VENV) $(PEERS) $(ZOO) $(DETECTORS) $(TRAINING) $(JUPYTERLAB) benchmarks/results dist site docs/images .tutorials demo explanations
 	rm -rf .hypothesis .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
 	rm -rf src/seewhy/site/runtime
 	find src tests examples benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +

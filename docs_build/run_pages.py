@@ -7,8 +7,8 @@ block directly below a block must equal what it prints; in it, a number of secon
 "..." for any lines. A block whose title begins with "Not run here" is not run, nor are commands other than `seewhy`:
 CI itself begins with `make` and `pip`, and `curl` needs a server. "Exits with N" in a title is checked.
 
-Without arguments all pages run but the tutorials, which `tutorials.py` runs, and `howto/serve.md`, which `tests/serve`
-runs against a server.
+Without arguments all pages run but the tutorials, which `tutorials.py` runs; `howto/serve.md`, which `tests/serve` runs
+against a server; and `moving`, whose pages need other tools: `make oracle` runs them.
 """
 
 import contextlib
@@ -30,6 +30,7 @@ from docs_build.tutorials import COLUMNS, NOT_RUN, PROCESSES, run_command  # noq
 
 EXAMPLE = re.compile(r"^```(python|sh)([^\n]*)\n(.*?)^```$(?:\n+```text\n(.*?)^```$)?", re.MULTILINE | re.DOTALL)
 EXIT_CODE = re.compile(r"Exits with (\d)")
+ELSEWHERE = {"tutorials", "moving"}
 SECONDS = re.compile(r"\d+(\.\d+)? s\b")
 
 
@@ -59,13 +60,15 @@ def default_pages() -> list[Path]:
     return [
         page
         for page in pages
-        if page != served and "tutorials" not in page.parts and _has_example(page, page.read_text("utf-8"))
+        if page != served and not ELSEWHERE & set(page.relative_to(ROOT).parts) and _has_example(page)
     ]
 
 
-def _has_example(page: Path, text: str) -> bool:
+def _has_example(page: Path) -> bool:
     """Whether a page has an example that is not run elsewhere: `images.py` runs the commands of the methods' pages."""
-    return "```python" in text if "methods" in page.parts else EXAMPLE.search(text) is not None
+    text = page.read_text("utf-8")
+    is_method = "methods" in page.relative_to(ROOT).parts
+    return "```python" in text if is_method else EXAMPLE.search(text) is not None
 
 
 def run_page(page: Path) -> int:

@@ -1,4 +1,5 @@
 import functools
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -17,7 +18,7 @@ from seewhy.errors import (
     TargetError,
 )
 from seewhy.images.reading import read
-from seewhy.targets import Counterfactual, Difference
+from seewhy.targets import Counterfactual, Difference, Objective
 from tests.sample_models import PAPER_GRADCAM, PAPER_HIRESCAM, PAPER_INPUT, PAPER_LOGITS
 
 
@@ -378,6 +379,30 @@ def test_a_plan_is_made_once_for_a_kind_of_objective(paper_model):
     assert (plan.strategy, plan.derivatives) == ("capture", "gradients")
     explainer.heatmaps(PAPER_INPUT, [0])
     assert len(explainer._pipeline.plans) == 2
+
+
+class DroppedMeanwhile(dict):
+    """Plans that another thread drops after each question whether one is there."""
+
+    def __contains__(self, key):
+        found = super().__contains__(key)
+        self.clear()
+        return found
+
+
+def test_a_plan_that_another_thread_drops_is_still_used(paper_model):
+    pipeline = replace(Explainer(paper_model, "gradcam")._pipeline, plans=DroppedMeanwhile())
+    objective = Objective(pipeline.resolve([0], 1))
+    first, second = (pipeline.plan(PAPER_INPUT, objective, 1) for _ in range(2))
+    assert first.method.name == second.method.name == "gradcam"
+
+
+def test_the_method_of_heatmaps_is_known_after_their_plan_was_dropped(paper_model):
+    explainer = Explainer(paper_model)
+    heatmaps = explainer.heatmaps(PAPER_INPUT)
+    assert explainer.method_of(heatmaps) is not explainer.method
+    explainer._pipeline.plans.clear()
+    assert explainer.method_of(heatmaps).name == heatmaps.method == "gradcam"
 
 
 def test_one_image_is_a_list_of_one(lite0_explainer, examples):

@@ -11,9 +11,9 @@ from seewhy.interpolation import (
     Upsampling,
     bilinear_weights,
     interpolate,
-    interpolation_taps,
     resample,
     resize,
+    sparse_weights,
 )
 from tests.methods.by_hand import interpolated_at
 
@@ -85,7 +85,7 @@ def test_cells_are_averaged_where_there_get_fewer():
 
 @pytest.mark.parametrize("upsampling", get_args(Upsampling))
 @pytest.mark.parametrize("edges", [(0.0, 12.0), (-1.5, 9.25), (3.0, 40.0)])
-def test_taps_are_the_weights_without_zeros(upsampling, edges):
+def test_sparse_weights_are_the_weights_without_zeros(upsampling, edges):
     maps = np.random.default_rng(0).random((2, 5, 3), dtype=np.float32)
-    taps = interpolation_taps(upsampling, 5, 12, *edges)
-    np.testing.assert_allclose(taps.apply(maps, 1), WEIGHTS[upsampling](5, 12, *edges) @ maps, atol=1e-6)
+    found = sparse_weights(upsampling, 5, 12, *edges)
+    np.testing.assert_allclose(found.apply(maps, 1), WEIGHTS[upsampling](5, 12, *edges) @ maps, atol=1e-6)

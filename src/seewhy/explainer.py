@@ -1,9 +1,9 @@
 """The pipeline: read -> preprocess -> capture -> method -> place -> draw.
 
-`Explainer.explain` tells images from recordings and samples. `_explain_images` reads images, `_explain_pixels`
-preprocesses a batch, and `HeatmapPipeline.heatmaps` captures activations and gradients and applies the method to them
-(`attribution.attribute`). `HeatmapPipeline.place` puts each heatmap on its image. The explanation that comes out draws
-when someone asks for pixels.
+`Explainer.explain` tells images from recordings and samples. `_explain_images` reads images, and
+`HeatmapPipeline.explanations` preprocesses a batch, captures activations and gradients and applies the method to them
+(`attribution.attribute`), and puts each heatmap on its image (`HeatmapPipeline.place`). The explanation that comes out
+draws when someone asks for pixels.
 """
 
 import copy
@@ -271,10 +271,7 @@ class Explainer:
         self, images: Sequence[ImageLike], pixels: Sequence[ImageArray], target: Target, batch_size: int
     ) -> list[Explanation]:
         """Preprocess a batch of images; capture and apply the method; and place each heatmap on its image."""
-        inputs = self.classifier.preprocess(pixels)
-        target = self._pipeline.boxes_on_inputs(target, inputs)
-        heatmaps = self.heatmaps(inputs, target, batch_size=batch_size)
-        return list(self._pipeline.place(heatmaps, images, pixels, inputs.placements))
+        return self._pipeline.explanations(images, pixels, target, batch_size)
 
     @overload
     def stream(
@@ -410,8 +407,9 @@ class Explainer:
 
     def method_of(self, heatmaps: Heatmaps) -> Method:
         """Return the method of heatmaps that this explainer made, with its options; "auto" chose it."""
-        made = (plan.method for plan in self._pipeline.plans.values() if plan.method.name == heatmaps.method)
-        return next(made, self.method)
+        plans = list(self._pipeline.plans.values())  # a copy, as another thread may add one meanwhile
+        made = (plan.method for plan in plans if plan.method.name == heatmaps.method)
+        return next(made, None) or self._pipeline.method_for(heatmaps)
 
     def layers(self, inputs: InputSpec | None = None) -> tuple[LayerCall, ...]:
         """Return every call of every layer for inputs of this shape, in the order in which they return.

@@ -127,7 +127,7 @@ WEIGHTS: dict[Upsampling, Callable[[int, int, float, float], FloatArray]] = {
 }
 
 
-class Taps(NamedTuple):
+class SparseWeights(NamedTuple):
     """The cells that each pixel along an axis is interpolated from. For long axes, a matrix would not fit into memory.
 
     Attributes:
@@ -150,21 +150,21 @@ class Taps(NamedTuple):
         return total
 
 
-def interpolation_taps(upsampling: Upsampling, cells: int, pixels: int, start: float, stop: float) -> Taps:
-    """Return the taps of the weights of `WEIGHTS`, whose arguments these are."""
+def sparse_weights(upsampling: Upsampling, cells: int, pixels: int, start: float, stop: float) -> SparseWeights:
+    """Return the weights that the functions in `WEIGHTS` return for the same arguments."""
     position = _cell_positions(cells, pixels, start, stop)
     if upsampling == "nearest":
-        return _taps(np.floor(position + 0.5)[None], np.ones((1, pixels)), cells)
+        return _clamped_weights(np.floor(position + 0.5)[None], np.ones((1, pixels)), cells)
     if upsampling == "bilinear":
         position = np.clip(position, 0, cells - 1)
         near = np.floor(position) + np.arange(2)[:, None]
-        return _taps(near, np.maximum(0, 1 - np.abs(position - near)), cells)
+        return _clamped_weights(near, np.maximum(0, 1 - np.abs(position - near)), cells)
     near = np.floor(position) + np.arange(-1, 3)[:, None]
-    return _inner_taps(near, _cubic(np.abs(position - near)), cells)
+    return _inner_weights(near, _cubic(np.abs(position - near)), cells)
 
 
-def averaging_taps(cells: int, pixels: int) -> Taps:
-    """Return the taps of linear interpolation that averages where it shrinks, as Pillow's BILINEAR.
+def averaging_weights(cells: int, pixels: int) -> SparseWeights:
+    """Return the weights of linear interpolation that averages where it shrinks, as Pillow's BILINEAR.
 
     The weights fall off linearly over the width of a pixel, or of a cell where that is larger: nothing between the
     pixels is skipped.
@@ -176,19 +176,19 @@ def averaging_taps(cells: int, pixels: int) -> Taps:
     position, support = _cell_positions(cells, pixels, 0.0, None), max(1.0, cells / pixels)
     reach = math.ceil(support)
     near = np.floor(position) + np.arange(-reach, reach + 2)[:, None]
-    return _inner_taps(near, np.maximum(0, 1 - np.abs(position - near) / support), cells)
+    return _inner_weights(near, np.maximum(0, 1 - np.abs(position - near) / support), cells)
 
 
-def _taps(near: NDArray[Any], weights: NDArray[np.float64], cells: int) -> Taps:
-    """Return taps whose cells beyond the border are those at the border."""
-    return Taps(np.clip(near, 0, cells - 1).astype(np.intp), np.asarray(weights, dtype=np.float32))
+def _clamped_weights(near: NDArray[Any], weights: NDArray[np.float64], cells: int) -> SparseWeights:
+    """Return weights in which a cell beyond the border is replaced by the one at the border."""
+    return SparseWeights(np.clip(near, 0, cells - 1).astype(np.intp), np.asarray(weights, dtype=np.float32))
 
 
-def _inner_taps(near: NDArray[Any], weights: NDArray[np.float64], cells: int) -> Taps:
-    """Return taps without cells beyond the border, whose weights then sum to 1 again."""
+def _inner_weights(near: NDArray[Any], weights: NDArray[np.float64], cells: int) -> SparseWeights:
+    """Return weights without cells beyond the border, scaled to sum to 1 again."""
     weights = np.where((near < 0) | (near >= cells), 0, weights)
     total = weights.sum(axis=0)  # 0 only for pixels far outside the map
-    return _taps(near, weights / np.where(total == 0, 1, total), cells)
+    return _clamped_weights(near, weights / np.where(total == 0, 1, total), cells)
 
 
 def _cell_positions(cells: int, pixels: int, start: float, stop: float | None) -> NDArray[np.float64]:

@@ -10,10 +10,19 @@ from tests.attribution.small_detector import SIDE, SmallDetector, picture, train
 import seewhy
 import seewhy.evaluate
 from seewhy.attribution.detections import detection_names
-from seewhy.errors import MethodError, ModelError, SeewhyWarning, TargetError
+from seewhy.errors import (
+    MethodError,
+    ModelError,
+    ModelRunError,
+    NotPredictedError,
+    OptionError,
+    SeewhyWarning,
+    TargetError,
+)
 from seewhy.explainer import Explainer
 from seewhy.frameworks.torch.detectors.detector import Found, find_detections, find_entries
 from seewhy.frameworks.torch.detectors.kinds import QueryDetector
+from seewhy.interpolation import resize
 from seewhy.methods.rise import _RandomMasks
 from seewhy.targets.detection import Detection, FixedDetections
 
@@ -105,6 +114,117 @@ def test_the_matched_score_by_hand() -> None:
     assert indices.tolist() == [[1]]
 
 
+def matched(target: FixedDetections, found: dict[str, torch.Tensor]) -> np.ndarray:
+    import array_api_compat.torch as xp
+
+    assert target.array_count == len(target.arrays(1))
+    return target(None, [torch.tensor(array) for array in target.arrays(1)], xp, found).scores.numpy()
+
+
+@pytest.mark.parametrize("has_objectness", [False, True])
+def test_the_similarity_of_class_probabilities_by_hand(has_objectness: bool) -> None:
+    """Two detections are explained: of class 1, and of class 0 at the same candidate."""
+    target = FixedDetections(
+        entries=np.zeros((2, 2), np.int32),
+        boxes=np.array([[0, 0, 4, 4]] * 2, np.float32),
+        classes=np.array([1, 0], np.int32),
+        detection_names=("a", "b"),
+        detection_scores=np.ones(2, np.float32),
+        is_matched=True,
+        probabilities=np.array([[0.3, 0.4]] * 2, np.float32),
+    )
+    found = {
+        "boxes": torch.tensor([[[0.0, 0, 4, 4], [0, 0, 4, 2], [0, 0, 0, 0]]]),
+        "labels": torch.tensor([[0, 1, 0]]),
+        "scores": torch.tensor([[0.8, 0.4, 0.0]]),
+        "probabilities": torch.tensor([[[0.8, 0.0], [0.3, 0.4], [0.0, 0.0]]]),
+    }
+    if has_objectness:
+        found["objectness"] = torch.tensor([[0.5, 0.9, 0.0]])
+        # The overlaps are 1 and 1/2; the cosines 0.24 / (0.5 * 0.8) = 0.6, and 1.
+        expected = [[max(0.6 * 0.5, 0.5 * 0.9)] * 2]
+    else:
+        expected = [[max(0.6 * 0.0, 0.5 * 0.4), max(0.6 * 0.8, 0.5 * 0.3)]]
+    np.testing.assert_allclose(matched(target, found), expected, rtol=1e-5)
+    np.testing.assert_allclose(matched(target.at([1]), found), [expected[0][1:]], rtol=1e-5)
+
+
+Declared = type("PreTrainedModel", (torch.nn.Module,), {"__module__": "transformers.modeling_utils"})
+
+
+class QueryModelForObjectDetection(Declared):  # type: ignore[misc, valid-type]
+    """Two queries, which score two classes each by a sigmoid, as the DETR family of Hugging Face does."""
+
+    main_input_name = "images"
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(1)
+        self.config = SimpleNamespace(num_labels=2)
+        self.features, self.head = torch.nn.Conv2d(3, 4, 3, padding=1), torch.nn.Linear(4, 4)
+
+    def forward(self, images: torch.Tensor) -> dict[str, torch.Tensor]:
+        features = torch.relu(self.features(images)).mean(dim=(2, 3))
+        centres = torch.tensor([[0.25, 0.25], [0.5, 0.5]]).expand(len(images), 2, 2)
+        sides = 0.3 + 0.2 * features[:, :2, None].sigmoid().expand(-1, 2, 2)
+        return {"logits": 4 * self.head(features).reshape(-1, 2, 2), "pred_boxes": torch.cat([centres, sides], dim=-1)}
+
+
+@pytest.fixture
+def query_model() -> torch.nn.Module:
+    return QueryModelForObjectDetection().eval()
+
+
+def similarity(outputs: dict[str, torch.Tensor], row: int, wanted: tuple[int, int], box: np.ndarray, p: np.ndarray):
+    """Return the similarity of D-RISE of the detections of an image with one of a query and a class."""
+    best = torch.tensor(0.0)
+    for shares, logits in zip(outputs["pred_boxes"][row], outputs["logits"][row], strict=True):
+        centre, sides = shares[:2] * SIDE, shares[2:] * SIDE
+        low, high = centre - sides / 2, centre + sides / 2
+        inside = (torch.minimum(high, torch.tensor(box[2:])) - torch.maximum(low, torch.tensor(box[:2]))).clamp(min=0)
+        union = (high - low).prod() + float(np.prod(box[2:] - box[:2])) - inside.prod()
+        cosine = torch.nn.functional.cosine_similarity(logits.sigmoid(), torch.tensor(p), dim=0)
+        best = torch.maximum(best, inside.prod() / union * cosine * logits.sigmoid()[wanted[1]])
+    return best
+
+
+def test_rise_reads_the_class_probabilities_where_there_are_any(
+    query_model: torch.nn.Module, images: np.ndarray
+) -> None:
+    outputs = query_model(torch.tensor(images[:1]))
+    best = outputs["logits"][0].flatten().argsort(descending=True)[:2].tolist()
+    method = seewhy.methods.get("rise", masks=6, grid=4, centred=False)
+    heatmaps = Explainer(query_model, method).heatmaps(images[:1], "top-2")
+    assert heatmaps.boxes is not None
+    for column, number in enumerate(best):
+        wanted = divmod(number, 2)
+        p = outputs["logits"][0, wanted[0]].sigmoid().detach().numpy()
+        np.testing.assert_allclose(heatmaps.scores[0, column], p[wanted[1]], rtol=1e-5)  # matched with itself
+        expected = np.zeros((SIDE, SIDE))
+        for mask in _RandomMasks((SIDE, SIDE), 6, (4, 4), 0.5, 0):
+            found = query_model(torch.tensor(images[:1] * mask))
+            expected += similarity(found, 0, wanted, heatmaps.boxes[0, column] * SIDE, p).item() * mask / (6 * 0.5)
+        np.testing.assert_allclose(heatmaps.values[0, column], expected, rtol=1e-4, atol=1e-6)
+
+
+def test_gradients_of_perturbed_inputs_pass_through_the_similarity(
+    query_model: torch.nn.Module, images: np.ndarray
+) -> None:
+    """Integrated gradients of one step: the gradient of the similarity halfway to black, times the input."""
+    heatmaps = Explainer(query_model, seewhy.methods.get("integrated_gradients", steps=1), signed=True).heatmaps(
+        images[:1]
+    )
+    assert heatmaps.boxes is not None
+    outputs = query_model(torch.tensor(images[:1]))
+    wanted = divmod(int(outputs["logits"][0].argmax()), 2)
+    p = outputs["logits"][0, wanted[0]].sigmoid().detach().numpy()
+    halfway = torch.tensor(images[:1] / 2, requires_grad=True)
+    score = similarity(query_model(halfway), 0, wanted, heatmaps.boxes[0, 0] * SIDE, p)
+    (gradients,) = torch.autograd.grad(score, halfway)
+    expected = (gradients.numpy() * images[:1]).sum(axis=1)
+    np.testing.assert_allclose(heatmaps.values[0], expected, rtol=1e-3, atol=1e-4 * np.abs(expected).max())
+
+
 def test_rise_of_a_detection_is_d_rise(model: SmallDetector, images: np.ndarray) -> None:
     """Masks, each weighted by the largest similarity of a detection in the masked image, as in equations 3 and 4.
 
@@ -184,10 +304,11 @@ def test_a_detection_is_framed() -> None:
     [
         (0, "top-1", "finds nothing in the image"),
         (0, "dog", "finds nothing in the image"),
-        (1, "cat", "no detection of class 'cat' above 0.05 in the image; found: dog 0.9 at (0, 0, 16, 16)"),
-        (3, "top-4", "'top-4' selects more detections than there are"),
+        (1, "cat", "no detection of class 'cat' above 0.05 in the image; found: dog 0.9 at (0, 0, 64, 32)"),
         (3, Detection(class_="cat", rank=2), "no detection 2 of class 'cat'"),
-        (3, Detection(box=(100, 0, 128, 20), class_="cat"), "that overlaps the box"),
+        (3, Detection(box=(100, 0, 128, 20), class_="cat"), "that overlaps the box (100, 0, 128, 20) in the image"),
+        (3, lambda outputs: outputs, "reads one output, and the model is a detector"),
+        (3, seewhy.targets.Difference("cat", "dog"), "reads one output, and the model is a detector"),
     ],
 )
 def test_a_detection_that_is_not_there(count: int, target: object, message: str) -> None:
@@ -243,8 +364,130 @@ def test_a_score_of_1_has_a_class_logit_with_gradients(images: np.ndarray) -> No
     assert heatmaps.has_evidence.all()
 
 
+def test_top_k_is_at_most_k_detections_of_an_image_and_exactly_k_of_a_batch_of_arrays() -> None:
+    (explanation,) = Explainer(detector(2), layer="features").explain([IMAGE], "top-5")
+    assert [target.name for target in explanation.targets] == ["dog (1)", "dog (2)"]
+    assert len(explanation.heatmaps) == 2
+    with pytest.raises(NotPredictedError, match="'top-5' selects more detections than there are in image 0 of the"):
+        Explainer(detector(2), layer="features").heatmaps(np.zeros((2, 3, 32, 32), np.float32), "top-5")
+
+
+def test_images_of_a_batch_have_their_own_numbers_of_detections_and_resolutions(images: np.ndarray) -> None:
+    """The heatmaps of a batch of arrays have one resolution; those of images are as those of each image alone."""
+    torch.manual_seed(0)
+    model = SmallDetector(threshold=0.1).eval()
+    preprocess = seewhy.Preprocessing(size=(SIDE, SIDE), std=255.0)
+    pixels = [(np.clip(image, 0, 1) * 255).astype(np.uint8).transpose(1, 2, 0) for image in images]
+    pixels.append(np.zeros((40, 90, 3), np.uint8))
+    explainer = Explainer(seewhy.Classifier(model, preprocess=preprocess))
+    together = explainer.explain(pixels, "top-30")
+    assert len({len(explanation.targets) for explanation in together}) > 1
+    for image, explanation in zip(pixels, together, strict=True):
+        (alone,) = explainer.explain([image], "top-30")
+        assert alone.targets == explanation.targets
+        assert alone.layer == explanation.layer
+        np.testing.assert_array_equal(alone.heatmaps, explanation.heatmaps)
+
+
+def test_an_error_of_one_image_names_it() -> None:
+    with pytest.raises(NotPredictedError, match=r"'cat' above 0.05 in image 0 of the batch"):
+        Explainer(detector(1), layer="features").explain([IMAGE, IMAGE], "cat")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"score": "probability"}, "the score of a detection is its class logit"),
+        ({"output": 0}, "the model is a detector, whose detections are read from all of them"),
+        ({"augmentation": "flips"}, "where a detector has other candidates"),
+        ({"backend": "onnx"}, "backend='onnx' cannot run a detector"),
+    ],
+)
+def test_settings_that_detections_do_not_have_are_refused(options: dict[str, str], message: str) -> None:
+    with pytest.raises(OptionError, match=message):
+        Explainer(detector(), layer="features", **options).explain([IMAGE], "top-1")  # type: ignore[arg-type]
+
+
+def test_too_few_class_names_are_an_error() -> None:
+    preprocess = seewhy.Preprocessing(size=(32, 32), std=255.0)
+    few = seewhy.Classifier(FixedDetector(), preprocess=preprocess, class_names=["cat"])
+    with pytest.raises(ModelError, match=r"has 1 class names, and the model .* detects class 1"):
+        Explainer(few, layer="features").explain([IMAGE], "cat")
+
+
+@pytest.mark.parametrize(
+    ("change", "given"),
+    [
+        ({"labels": [1]}, r"labels: list, scores: Tensor \(1,\)"),
+        ({"boxes": torch.zeros(1, 5)}, r"boxes: Tensor \(1, 5\)"),
+        ({"scores": torch.zeros(2)}, r"scores: Tensor \(2,\)"),
+        ({"labels": torch.tensor(1)}, r"labels: Tensor \(\)"),
+    ],
+)
+def test_detections_of_other_types_and_shapes_are_an_error(change: dict[str, object], given: str) -> None:
+    class Odd(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.features = torch.nn.Conv2d(3, 4, 3)
+
+        def forward(self, images: torch.Tensor) -> list[dict[str, object]]:
+            found = {"boxes": torch.zeros(1, 4), "labels": torch.tensor([1]), "scores": torch.tensor([0.5])}
+            return [{**found, **change} for _ in self.features(images)]
+
+    with pytest.raises(ModelRunError, match=given):
+        Explainer(Odd()).heatmaps(np.zeros((1, 3, 32, 32), np.float32))
+
+
+@pytest.mark.parametrize("method", ["rise", "integrated_gradients"])
+def test_a_box_without_an_area_shares_nothing_and_gives_no_nan(method: str) -> None:
+    model = FixedDetector(1)
+    model.boxes = ((4.0, 4.0, 4.0, 20.0),)
+    options = {"masks": 4} if method == "rise" else {"steps": 2}
+    heatmaps = Explainer(model, seewhy.methods.get(method, **options)).heatmaps(np.ones((1, 3, 32, 32), np.float32))
+    assert heatmaps.scores.item() == 0
+    assert not heatmaps.values.any()
+    assert not heatmaps.has_evidence.any()
+
+
+@pytest.mark.parametrize("box", [(np.nan, 0.0, 8.0, 8.0), (0.0, 0.0, np.inf, 8.0)])
+def test_a_box_that_is_not_finite_is_an_error_of_the_image(box: tuple[float, float, float, float]) -> None:
+    model = FixedDetector(2)
+    model.boxes = (box, (0.0, 0.0, 8.0, 8.0))
+    inputs = np.ones((1, 3, 32, 32), np.float32)
+    with pytest.raises(ModelRunError, match=r"in the image whose score or box is not finite: score 0.9"):
+        Explainer(model, layer="features").heatmaps(inputs)
+    assert Explainer(model, layer="features").heatmaps(inputs, Detection(rank=2)).boxes is not None
+
+
+def test_a_box_whose_corners_are_in_another_order_has_no_area() -> None:
+    model = FixedDetector(1)
+    model.boxes = ((20.0, 20.0, 4.0, 4.0),)
+    method = seewhy.methods.get("rise", masks=4)
+    assert Explainer(model, method).heatmaps(np.ones((1, 3, 32, 32), np.float32)).scores.item() == 0
+
+
+def test_guided_gradcam_is_guided_backpropagation_times_gradcam(model: SmallDetector, images: np.ndarray) -> None:
+    """Of the class logit; the layer of the Grad-CAM is that of each detection."""
+    found = Explainer(model, "guided_gradcam").heatmaps(images[:1], "top-2")
+    guided = Explainer(model, "guided_backprop", signed=True).heatmaps(images[:1], "top-2")
+    np.testing.assert_allclose(found.scores, guided.scores, rtol=1e-5)
+    coarse = Explainer(model, "gradcam").heatmaps(images[:1], "top-2")
+    assert found.layer == guided.layer == "input"
+    assert "," not in coarse.layer  # one layer, so that no map was resized before
+    expected = np.maximum(guided.values * resize(coarse.values, (SIDE, SIDE)), 0)
+    np.testing.assert_allclose(found.values, expected, rtol=1e-3, atol=1e-6 * expected.max())
+
+
+def test_methods_that_compare_classes_or_look_for_layers_are_refused(model: SmallDetector, images: np.ndarray) -> None:
+    with pytest.raises(TargetError, match="a detection of a detector is not a class"):
+        Explainer(model, "finercam").heatmaps(images[:1])
+    with pytest.raises(MethodError, match=r"each detection has layers of its own. Name two or more"):
+        Explainer(model, "refinecam").heatmaps(images[:1])
+
+
 def test_names_are_numbered_where_several_have_one() -> None:
-    assert detection_names(["dog", "cat", "dog"]) == ("dog (1)", "cat", "dog (2)")
+    assert detection_names([("dog", 0), ("cat", 1), ("dog", 2)]) == ("dog (1)", "cat", "dog (2)")
+    assert detection_names([("dog", 2), ("dog", 2), ("cat", 1)]) == ("dog", "dog", "cat")  # one that is named twice
 
 
 def test_the_candidate_of_a_detection_is_found_by_differentiating() -> None:

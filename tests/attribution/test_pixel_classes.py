@@ -9,7 +9,7 @@ from torch import nn
 
 import seewhy
 from seewhy.attribution.pixel_classes import predicted_masks
-from seewhy.errors import LayerError, ModelError, NotClassScoresError, SeewhyWarning, TargetError
+from seewhy.errors import LayerError, ModelError, NotClassScoresError, NotPredictedError, SeewhyWarning, TargetError
 
 
 class ColorMasks(nn.Module):
@@ -106,6 +106,45 @@ def test_mistakes_are_explained():
         explained(model, 0, ["a", "b"])
     with pytest.raises(NotClassScoresError, match=r"output has shape \(1, 3, 24\), and is neither"):
         explained(nn.Sequential(ColorMasks(3), nn.Flatten(2)), 0)
+
+
+COLORS = (np.moveaxis(IMAGE[0], 0, -1) * 255).astype(np.uint8)
+
+
+def of_images(model, images, targets, names=None):
+    preprocess = seewhy.Preprocessing(size=(4, 6), std=255.0)
+    explainer = seewhy.Explainer(seewhy.Classifier(model, preprocess=preprocess, class_names=names))
+    return explainer, explainer.explain(images, targets)
+
+
+def test_top_k_is_at_most_k_classes_of_an_image():
+    names = ["__background__", "cat", "dog"]
+    only_cats = COLORS * np.array([1, 1, 0], np.uint8)
+    explainer, found = of_images(ColorMasks(3), [COLORS, only_cats, 0 * COLORS], "top-2", names)
+    assert [[target.name for target in each.targets] for each in found] == [
+        ["cat", "dog"],
+        ["cat"],
+        ["__background__"],
+    ]
+    (alone,) = explainer.explain([only_cats], "top-2")
+    assert alone.targets == found[1].targets
+    np.testing.assert_array_equal(alone.heatmaps, found[1].heatmaps)
+
+
+@pytest.mark.parametrize(
+    ("model", "names", "message"),
+    [
+        (ColorMasks(1), ["sky", "bird"], "The model predicts 'bird' at no pixel of the image"),
+        (ColorMasks(3, nn.Sigmoid()), None, "The model predicts a class at no pixel of the image"),
+    ],
+)
+def test_an_image_without_any_class_is_an_error_of_that_image(model, names, message):
+    with pytest.raises(NotPredictedError, match=message):
+        of_images(model, [0 * COLORS], "top-1", names)
+    explainer, _ = of_images(model, [COLORS], "top-1", names)
+    first, second = explainer.stream([0 * COLORS, COLORS], "top-1", errors="yield")
+    assert isinstance(first, NotPredictedError)
+    assert len(second.targets) == 1
 
 
 def test_the_background_is_chosen_last():

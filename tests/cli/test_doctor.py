@@ -6,6 +6,7 @@ import sys
 
 import pytest
 
+import seewhy
 from seewhy.cli import doctor
 
 
@@ -39,3 +40,25 @@ def test_what_is_missing_and_what_does_not_import(run, monkeypatch, tmp_path):
 def test_builds_under_another_name(monkeypatch, build):
     monkeypatch.setattr(doctor, "version_of", lambda name: "1.2" if name == f"onnxruntime-{build}" else None)
     assert doctor._framework("onnxruntime").version == "1.2"
+
+
+def test_the_json_says_what_is_missing_and_what_does_not_import(run, monkeypatch, tmp_path):
+    monkeypatch.setattr(doctor, "FRAMEWORKS", ("torch",))
+    monkeypatch.setattr(doctor, "LIBRARIES", ("no-such-package",))
+    (tmp_path / "torch.py").write_text("raise OSError('libtorch.so: cannot open shared object file')", "utf-8")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.delitem(sys.modules, "torch")
+    code, out, err = run("doctor", "--json")
+    assert (code, err) == (1, "")
+    content = json.loads(out)
+    assert content["seewhy"] == seewhy.__version__
+    findings = {finding["name"]: finding for finding in content["findings"]}
+    assert findings["torch"] == {
+        "group": "framework",
+        "name": "torch",
+        "version": importlib.metadata.version("torch"),
+        "detail": "OSError: libtorch.so: cannot open shared object file",
+        "works": False,
+    }
+    missing = {"group": "library", "name": "no-such-package", "version": None, "detail": "", "works": True}
+    assert findings["no-such-package"] == missing

@@ -22,6 +22,25 @@ def nets(tmp_path, monkeypatch):
 
 
 @pytest.mark.usefixtures("nets")
+def test_an_image_for_a_model_of_volumes(run_cold, tmp_path):
+    Image.fromarray(np.zeros((6, 8, 3), np.uint8)).save(tmp_path / "cat.png")
+    np.save(tmp_path / "ball.npy", ball((8, 12, 6), (2, 9, 4)))
+    code, _, err = run_cold("explain", "cat.png", "--model", "nets:volume")
+    assert code == 2
+    assert "takes volumes or videos, and no images: its first convolution has 3 spatial axes" in err
+    assert "Give the path of a volume or a video." in err
+    code, _, err = run_cold("explain", "ball.npy", "--model", "nets:volume", "--layer", "cell")
+    assert code == 2
+    assert "There is no layer 'cell'" in err
+    code, _, err = run_cold("inspect", "ball.npy", "--model", "nets:volume")
+    assert code == 2
+    assert "ball.npy is a volume, a signal or a video; expected an image." in err
+    code, _, err = run_cold("layers", "nets:volume")
+    assert code == 2
+    assert "so its layers cannot be listed. Give it: --input-size 32x64x64." in err
+
+
+@pytest.mark.usefixtures("nets")
 def test_the_command_line_explains_volumes_and_signals(run_cold, tmp_path):
     image = nibabel.Nifti1Image(ball((8, 12, 6), (2, 9, 4)), AFFINE)
     (tmp_path / "scans").mkdir()

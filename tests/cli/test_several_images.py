@@ -2,6 +2,7 @@
 
 import json
 import re
+import sys
 
 import numpy as np
 import onnx
@@ -50,3 +51,50 @@ def test_a_sample_is_explained_and_layers_name_their_inputs(run):
 def test_what_is_wrong_is_said(run, arguments, message):
     code, _, err = run(*arguments)
     assert (code, bool(re.search(message, err))) == (2, True), err
+
+
+MODULE = """
+import torch
+import seewhy
+
+class Pair(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv, self.age, self.score = torch.nn.Conv2d(3, 4, 3), torch.nn.Linear(1, 4), torch.nn.Linear(4, 2)
+
+    def forward(self, left, right, age):
+        maps = [self.conv(image).relu().mean((2, 3)) for image in (left, right)]
+        return self.score((maps[0] - maps[1]).abs() + self.age(age))
+
+def pair():
+    torch.manual_seed(0)
+    return seewhy.Classifier(Pair().eval(), preprocess=lambda pixels: pixels / 255, input_size=(9, 9))
+"""
+
+
+@pytest.fixture
+def module(pair):
+    """The name of a model of PyTorch, which does not tell which of its inputs are images."""
+    (pair / "pair_of_images.py").write_text(MODULE, encoding="utf-8")
+    yield "pair_of_images:pair"
+    sys.modules.pop("pair_of_images", None)
+
+
+def test_layers_of_given_inputs(run, module):
+    inputs = ("--input", "left=a.png", "--input", "right=b.png", "--input")
+    code, out, err = run("layers", module, *inputs, "age=0.5,", "--json")
+    content = json.loads(out)
+    assert (code, content["auto"]) == (0, {"left": "conv#1", "right": "conv#2"}), err
+    assert [layer["inputs"] for layer in content["layers"]] == [["left"], ["right"]]
+    code, _, err = run("layers", module)
+    assert (code, "without values for the inputs, --input left=VALUE --input right" in err) == (2, True), err
+    code, _, err = run("explain", "--model", module, *inputs, "age=0.5,", "--layer", "cnv")
+    assert (code, "There is no layer 'cnv' in the model. Did you mean 'conv'?" in err) == (2, True), err
+
+
+def test_a_list_of_one_number_is_that_of_each_perturbation(run, module):
+    """A bare number is (N,), and this module takes (N, 1): perturbations of one image run in a batch."""
+    inputs = ("--model", module, "--method", "occlusion", "--input", "left=a.png", "--input", "right=b.png", "--input")
+    code, _, err = run("explain", *inputs, "age=0.5,", "--format", "npz")
+    assert code == 0, err
+    assert np.load("explanations/a_b_occlusion.npz")["left/heatmaps"].shape == (1, 9, 9)

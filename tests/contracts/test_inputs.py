@@ -41,16 +41,28 @@ def in_two(structure):
     return keras.Model(inputs, whole(layers.Add()(parts)))
 
 
+def test_a_list_of_inputs_by_name_lacks_none_of_them():
+    with pytest.raises(InputError, match="The inputs lack 'two'; the model takes 'one', 'two'"):
+        seewhy.Explainer(in_two(list), layer="conv").heatmaps({"one": PAPER_INPUT})
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
         (lambda inputs: inputs[:1], "The model has 2 inputs; given 1"),
-        (lambda inputs: [inputs[0], inputs[1].repeat(2, axis=0)], r"different numbers of images: \[1, 2\]"),
-        (lambda inputs: [inputs[0], inputs[1][:, :1]], r"shape \(1, 1, 2, 1\); the model expects \(any, 2, 2, 1\)"),
+        (
+            lambda inputs: [inputs[0], inputs[1].repeat(2, axis=0)],
+            "different numbers of images: 1 in 'one', 2 in 'two'",
+        ),
+        (
+            lambda inputs: [inputs[0], inputs[1][:, :1]],
+            r"The input 'two' has shape \(1, 1, 2, 1\); the model expects \(any, 2, 2, 1\)",
+        ),
         (
             lambda inputs: {"three": inputs[0], "one": inputs[1]},
             "The model has no input 'three'; its inputs are 'one', 'two'",
         ),
+        (lambda inputs: {"one": inputs[0]}, "The model has 2 inputs; given 1"),
         (lambda _: None, "The input is NoneType; expected an array of numbers"),
     ],
 )
@@ -94,7 +106,7 @@ def test_a_list_of_arrays_is_several_inputs_of_a_subclassed_model(structure, as_
     heatmaps = explainer.heatmaps(structure(map(as_array, [images, 0.5 * images])), [0, 1])
     expected = seewhy.Explainer(paper_sequential(), layer="conv").heatmaps(1.5 * images, [0, 1])
     np.testing.assert_allclose(heatmaps.values, expected.values, atol=1e-5)
-    with pytest.raises(InputError, match=r"different numbers of images: \[1, 3\]"):
+    with pytest.raises(InputError, match="images: 3 in 'input 1', 1 in 'input 2'"):
         explainer.heatmaps([images, PAPER_INPUT])
 
 

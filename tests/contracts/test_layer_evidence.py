@@ -36,6 +36,16 @@ def test_auto_takes_no_layer_that_much_of_the_score_bypasses(framework, how):
     assert bypass_of(framework, model, found.layer) < 1e-4
 
 
+def test_guided_gradcam_multiplies_the_map_of_the_layer_that_auto_takes(framework):
+    model, inputs = framework.bypassed("auxiliary head"), framework.given(images(1))
+    layer = auto(framework, model).layer
+    maps = {name: seewhy.Explainer(model, "guided_gradcam", name).heatmaps(inputs, [1]) for name in ("auto", layer)}
+    np.testing.assert_array_equal(maps["auto"].values, maps[layer].values)
+    with pytest.warns(SeewhyWarning, match="bypasses the layer 'branch'"):
+        other = seewhy.Explainer(model, "guided_gradcam", "branch").heatmaps(inputs, [1])
+    assert not np.allclose(other.values, maps["auto"].values)
+
+
 def test_a_named_layer_that_much_of_the_score_bypasses_is_warned_of(framework):
     model, inputs = framework.bypassed("auxiliary head"), framework.given(images(1))
     explainer = seewhy.Explainer(model, "gradcam", layer="branch")

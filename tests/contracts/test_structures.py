@@ -148,7 +148,7 @@ def test_inputs_of_a_list_may_be_given_by_their_names():
             [1, 2],
             "takes its inputs by name; given a list. Give a dict with the keys 'first', 'second'",
         ),
-        (lambda a, b: [a, b], {"x": 1, "y": 2}, "The model takes a list of 2 inputs; given a dict"),
+        (lambda a, b: [a, b], {"x": 1, "y": 2}, "no input 'x'; its inputs are 'first', 'second'"),
         (lambda a, b: [a, b], 1, "The model has 2 inputs; given 1"),
         (lambda a, b: {"images": [a, b]}, [1, 2], "Give a dict with the keys 'images'"),
         (lambda a, b: {"images": [a, b]}, {"images": [1]}, "The model has 2 inputs; given 1"),

@@ -44,8 +44,8 @@ def test_the_first_page_lists_every_tutorial_guide_and_part_of_the_reference():
     pages = {page for folder in ("tutorials", "howto", "reference") for page in (DOCS / folder).glob("*.md")}
     assert sorted(page.relative_to(DOCS).as_posix() for page in pages - linked) == ["reference/index.md"]
     tutorials = [page for page in (DOCS / "tutorials").glob("*.md") if page.name != "index.md"]
-    assert len(tutorials) == 9
-    assert "[Nine tutorials]" in (ROOT / "README.md").read_text("utf-8")
+    assert len(tutorials) == 10
+    assert "[Ten tutorials]" in (ROOT / "README.md").read_text("utf-8")
 
 
 def test_llms_txt_lists_every_page(tmp_path):

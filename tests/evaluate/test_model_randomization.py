@@ -8,11 +8,13 @@ import torch
 from tests.contracts.in_onnx import exported
 from tests.evaluate import known_models
 from tests.evaluate.known_models import classless, explainer, hirescam
+from tests.two_towers import Towers, tokenize
 
 import seewhy
 from seewhy import Classifier, Explainer, evaluate
 from seewhy.errors import ModelError
 from seewhy.evaluate.model_randomization import layer_parts, random_like, random_stages
+from seewhy.targets import Class, Prompt
 
 
 def small():
@@ -48,8 +50,35 @@ def test_the_layers_are_in_the_order_in_which_they_run():
     reordered = torch.nn.Module()  # whose attributes are in another order than its calls
     reordered.last, reordered.body = model[7], model[:7]
     reordered.forward = lambda images: reordered.last(reordered.body(images))
-    framework = Classifier(reordered.eval(), input_size=(16, 16)).framework
-    assert layer_parts(framework, known_models.images(), 2) == [["last", "body.3"], ["body.0"]]
+    maker = Explainer(Classifier(reordered.eval(), input_size=(16, 16)))
+    assert layer_parts(maker, known_models.images(), Class((0,)), 2) == [["last", "body.3"], ["body.0"]]
+
+
+class Heads(torch.nn.Module):
+    """A model of two outputs, with a head that only training uses and attention whose matrices others read."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv, self.aside = torch.nn.Conv2d(3, 4, 3, stride=4), torch.nn.Linear(4, 2)
+        self.attention = torch.nn.MultiheadAttention(4, 1, batch_first=True)
+        self.kind, self.breed = torch.nn.Linear(4, 2), torch.nn.Linear(4, 5)
+
+    def forward(self, images):
+        tokens = self.conv(images).flatten(2).transpose(1, 2)
+        pooled = (tokens + self.attention(tokens, tokens, tokens)[0]).mean(1)
+        outputs = {"kind": self.kind(pooled), "breed": self.breed(pooled)}
+        return {**outputs, "aside": self.aside(pooled)} if self.training else outputs
+
+
+def test_layers_on_which_the_scores_do_not_depend_stay_as_they_are():
+    torch.manual_seed(0)
+    maker = Explainer(Classifier(Heads().eval(), input_size=(16, 16)), "gradcam", "conv", output="breed")
+    images, every = known_models.images(), Class((0,))
+    parts = layer_parts(maker, images[:1], every, 9)
+    assert parts[0] == ["breed"]
+    assert {path for part in parts for path in part} == {"breed", "attention", "attention.out_proj", "conv"}
+    values = evaluate.independent_randomization(maker, images, "top-5", stages=9)
+    assert values.shape == (len(images), 5)
 
 
 @pytest.mark.parametrize("backend", [None, "onnx"])
@@ -136,5 +165,27 @@ def test_an_onnx_model_agrees_with_its_module_and_is_copied():
     assert [[array.shape for array in arrays] for arrays in kernels] == [
         [array.shape for array in each] for each in wanted
     ]
-    assert (evaluate.model_randomization(Explainer(ours, "gradcam"), images, [0], stages=3) < 0.999).all()
+    own = evaluate.model_randomization(Explainer(ours, "gradcam"), images, [0], stages=3)
+    assert (own < 0.999).all()
+    for backend in ("openvino", "onnx"):  # which ran the own kernels once, and found nothing changed
+        for each in (ours, theirs):
+            found = evaluate.model_randomization(Explainer(each, "gradcam", backend=backend), images, [0], stages=3)
+            np.testing.assert_allclose(found, own, atol=1e-3)
     assert ours.model.proto.SerializeToString() == content
+
+
+def test_prompts_keep_their_embeddings_while_the_image_tower_becomes_random():
+    torch.manual_seed(0)
+    model = Towers()
+    with torch.no_grad():
+        model.map.weight += torch.rand(model.map.weight.shape)
+    given = Classifier(model, input_size=(16, 16), tokenizer=tokenize)
+    alone, zero_shot = Explainer(given, "gradcam"), Explainer(given.with_prompts(["red", "blue"]), "gradcam")
+    images = known_models.images()
+    assert layer_parts(alone, images[:1], given.resolve(Prompt("red")), 9) == [["map"]]
+    values = evaluate.model_randomization(alone, images, [Prompt("red"), Prompt("blue")])
+    assert (values < 0.999).all()
+    np.testing.assert_allclose(evaluate.model_randomization(zero_shot, images, [0, 1]), values, atol=1e-6)
+    assert model.texts_run == 2
+    before = alone.heatmaps(images, Prompt("red")).values
+    np.testing.assert_array_equal(zero_shot.heatmaps(images, "red").values, before)

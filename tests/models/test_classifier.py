@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from seewhy import Classifier, Preprocessing
+from seewhy import Classifier, Explainer, Preprocessing
 from seewhy.errors import ModelError, OptionError
 
 IMAGE = np.arange(6 * 5 * 3, dtype=np.uint8).reshape(6, 5, 3)
@@ -36,7 +36,15 @@ def test_channels_first_with_a_given_preprocessing():
     np.testing.assert_array_equal(inputs.values[0, 2], IMAGE[:, :, 2].astype(float) - 20)
 
 
-@pytest.mark.parametrize("shape", [(None, None, 3), (3, None, None), (6, 5), (7,)])
+def test_a_replaced_part_leaves_what_runs_the_model():
+    given = Classifier(model(6, 5, 3), class_names=["a"] * 90, backend="onnx", sample_rate=8000)
+    for other in (given.replace(class_names=["b"] * 90), given.replace(preprocess=np.negative), given.replace()):
+        assert (other.backend, other.sample_rate, other.name) == ("onnx", 8000, given.name)
+        assert Explainer(other, layer="auto").framework.name == f"{given.framework.name} on onnx"
+    assert Explainer(other, backend="openvino").framework.name == f"{given.framework.name} on openvino"
+
+
+@pytest.mark.parametrize("shape", [(None, None, 3), (3, None, None), (7,)])
 def test_an_unknown_input_size_is_an_error(shape):
     with pytest.raises(ModelError, match=r"The input size of the model .* is unknown"):
         assert Classifier(model(*shape)).input_size is None

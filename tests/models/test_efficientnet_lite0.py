@@ -70,6 +70,8 @@ def test_backends(tmp_path, keras_lite0):
         seewhy.load("efficientnet-lite0", weights=tmp_path / "x.weights.h5", backend="onnx")
     classifier = seewhy.load("efficientnet-lite0", weights=None, backend="onnx")
     assert (classifier.framework.name, classifier.name) == ("onnx", "efficientnet-lite0")
+    classifier = seewhy.load("efficientnet-lite0", weights=None, backend="keras")
+    assert (classifier.framework.name, classifier.name) == (keras_lite0.framework.name, "efficientnet-lite0")
     classifier = seewhy.load("efficientnet-lite0", weights=None, backend="torch")
     assert (classifier.framework.name, classifier.name) == ("torch", "efficientnet-lite0")
 
@@ -89,7 +91,7 @@ def test_what_runs_any_model():
         (
             "efficientnet-lite0",
             "caffe",
-            "Unknown backend 'caffe'; expected one of onnx, tensorflow, jax, torch, openvino",
+            "Unknown backend 'caffe'; expected one of onnx, keras, tensorflow, jax, torch, openvino",
         ),
         ("vgg16", "torch", "backend='torch' is for efficientnet-lite0, which is built for each; 'vgg16' runs in what"),
     ],

@@ -1,13 +1,18 @@
 """Prompts: their scores and heatmaps by hand, as classes, and what the model keeps."""
 
 import pickle
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from tests.two_towers import SCALE, Towers, tokenize, two_squares
 
 import seewhy
+from seewhy import datasets, evaluate
 from seewhy.errors import InputError, ModelError, OptionError, SeewhyWarning, TargetError
 from seewhy.targets import Class, Counterfactual, Difference, Embedding, Prompt
 
@@ -112,6 +117,25 @@ def test_a_named_output_is_explained_as_that_of_any_model():
     np.testing.assert_allclose(heatmaps.scores, [[4 / 64]], rtol=1e-6)  # the mean of green
 
 
+def test_metrics_and_data_sets_read_the_output_that_is_explained(tmp_path):
+    explainer = seewhy.Explainer(classifier(), "gradcam", output="image_embedding")
+    heatmaps = explainer.heatmaps(IMAGES, 1)
+    np.testing.assert_allclose(heatmaps.scores, EMBEDDING[[[1], [1]]], rtol=1e-6)
+    both = evaluate.mufidelity(explainer, IMAGES, heatmaps, 1)
+    np.testing.assert_allclose(both[:1], evaluate.mufidelity(explainer, IMAGES[:1], heatmaps.values[:1], 1))
+    assert (evaluate.max_sensitivity(explainer, IMAGES, 1) < 0.5).all()
+    Image.fromarray(np.moveaxis(two_squares()[0] * 255, 0, -1).astype(np.uint8)).save(tmp_path / "squares.png")
+    (row,) = datasets.run(explainer, tmp_path, tmp_path / "out", [1, 0]).table().to_pylist()
+    np.testing.assert_allclose([target["score"] for target in row["targets"]], EMBEDDING[[1, 0]], rtol=1e-6)
+    assert [target["box"]["top"] for target in row["targets"]] == [5, 1]  # the green square, and the red one
+
+
+def test_a_model_with_two_towers_is_not_exported(tmp_path):
+    for explainer in (seewhy.Explainer(classifier()), seewhy.Explainer(classifier().with_prompts(TEXTS))):
+        with pytest.raises(ModelError, match="'towers' has an image and a text tower, and is not exported"):
+            seewhy.export(explainer, tmp_path / "towers.onnx")
+
+
 def test_other_targets_read_the_embedding():
     heatmaps = seewhy.Explainer(classifier(), "gradcam").heatmaps(two_squares(), Embedding(np.array([1.0, 0, 0])))
     np.testing.assert_allclose(heatmaps.scores, [[EMBEDDING[0]]], rtol=1e-6)
@@ -130,6 +154,44 @@ def test_a_text_is_run_once_and_again_after_the_weights_changed():
     for changed in (explainer, zero_shot):
         scores = changed.heatmaps(two_squares(), [Prompt(text) for text in TEXTS]).scores
         np.testing.assert_allclose(scores, [SCALE * EMBEDDING[[1, 0]]], rtol=1e-6)
+
+
+class OneThreadTokenizer:
+    """A tokenizer that fails where two threads use it at once, as those of Hugging Face do ("Already borrowed")."""
+
+    def __init__(self):
+        self.is_used, self.calls = False, 0
+
+    def __call__(self, texts):
+        assert not self.is_used
+        self.is_used = True
+        time.sleep(0.01)  # in which another thread may come
+        self.is_used = False
+        self.calls += len(texts) == 1 and len(texts[0].split()) < 6  # without the longer text by which cuts are found
+        return tokenize(texts)
+
+
+def test_threads_embed_a_prompt_once_and_one_at_a_time():
+    tokenizer = OneThreadTokenizer()
+    given = seewhy.Classifier(Towers(), tokenizer=tokenizer)
+    explainer, barrier = seewhy.Explainer(given, "gradcam"), threading.Barrier(6)
+
+    def explain(number):
+        barrier.wait(timeout=60)
+        return explainer.heatmaps(two_squares(), Prompt(TEXTS[number % 2])).scores.item()
+
+    with ThreadPoolExecutor(6) as threads:
+        scores = list(threads.map(explain, range(6)))
+    np.testing.assert_allclose(scores, np.tile(SCALE * EMBEDDING[:2], 3), rtol=1e-6)
+    assert (given.model.texts_run, tokenizer.calls) == (2, 2)
+
+
+def test_prompts_and_replaced_parts_keep_what_runs_the_model():
+    given = seewhy.Classifier(Towers(), tokenizer=tokenize, backend="onnx")
+    for other in (given.with_prompts(TEXTS), given.replace(class_names=["a"]), given.with_prompts(TEXTS).replace()):
+        assert other.backend == "onnx"
+        with pytest.raises(OptionError, match="backend='onnx' cannot run the model 'Towers'"):
+            seewhy.Explainer(other)
 
 
 def test_the_model_stays_as_it_was_and_everything_can_be_pickled():
@@ -155,18 +217,54 @@ def test_the_model_stays_as_it_was_and_everything_can_be_pickled():
         ("  ", "The prompt is empty"),
         (3, "A prompt is a text"),
         (None, "A prompt is a text"),
+        ("a \ud800", "half a character"),
+        ("a" * 10_001, "has 10,001 characters"),
     ],
 )
 def test_bad_prompts(text, message):
     with pytest.raises(TargetError, match=message):
         seewhy.Explainer(classifier()).heatmaps(two_squares(), Prompt(text))
-    with pytest.raises(TargetError, match=message):
-        classifier().with_prompts(["red", text])
+    for prompts in (["red", text], {"warm": text}, {"warm": ["red", text]}, {text: "red"}):
+        with pytest.raises(TargetError, match=message):
+            classifier().with_prompts(prompts)
+
+
+def test_a_prompt_is_a_text_and_no_name_of_a_class():
+    explainer = seewhy.Explainer(classifier().with_prompts({"red": "green", "green": "red", "cold": "blue"}))
+    heatmaps = explainer.heatmaps(two_squares(), [Prompt("red"), "red"])
+    np.testing.assert_allclose(heatmaps.scores[0], SCALE * EMBEDDING[:2], rtol=1e-6)
+    assert heatmaps.indices.tolist() == [[1, 0]]
+    with pytest.raises(TargetError, match="'cold' is the name of a class of 'towers', whose text is another"):
+        explainer.heatmaps(two_squares(), Prompt("cold"))
+
+
+def test_images_and_tokens_by_other_names_or_of_other_shapes():
+    explainer, tokens = seewhy.Explainer(classifier(), "gradcam"), tokenize(["red", "blue"])
+    cases = [
+        ({"image": two_squares(), "text": tokens, "mask": tokens}, "no input 'mask' beside its images"),
+        ({"image": two_squares(), "text": 3}, "The input 'text' was given 3; expected whole numbers"),
+        ({"image": two_squares(), "text": tokens[:0]}, "expected whole numbers of shape"),
+        ({"text": two_squares()}, "images were given as the input 'text'; expected 'image'"),
+        ({"picture": two_squares()}, "images were given as the input 'picture'; expected 'image'"),
+    ]
+    for inputs, message in cases:
+        with pytest.raises(InputError, match=message):
+            explainer.heatmaps(inputs, [0] if len(inputs) > 1 else Prompt("red"))
+    image = np.zeros((8, 8, 3), np.uint8)
+    with pytest.raises(InputError, match=r"given a sample of several values\. .*texts as prompts"):
+        explainer.explain([{"image": image, "text": [1, 2]}], Prompt("red"))
 
 
 def test_a_text_that_a_function_may_have_cut():
     with pytest.warns(SeewhyWarning, match="fills all tokens that the model reads, or has more"):
         classifier().with_prompts(["red red red red blue"])
+
+
+def test_a_tokenizer_of_the_caller_that_fails_and_layers_without_prompts():
+    explainer = seewhy.Explainer(classifier())
+    with pytest.raises(TargetError, match="The tokenizer does not take the prompt 'purple': KeyError: purple"):
+        explainer.heatmaps(two_squares(), Prompt("purple"))
+    assert [call.path for call in explainer.layers()] == ["map"]  # of images alone
 
 
 def test_other_bad_input():

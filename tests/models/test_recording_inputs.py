@@ -7,8 +7,8 @@ from PIL import Image
 from torch import nn
 
 import seewhy
-from seewhy.errors import ModelError, RecordingError, SeewhyWarning
-from seewhy.interpolation import averaging_taps
+from seewhy.errors import InputError, ModelError, RecordingError, SeewhyWarning
+from seewhy.interpolation import averaging_weights
 from seewhy.models.recording_inputs import recording_inputs
 
 RANDOM = np.random.default_rng(0)
@@ -64,7 +64,7 @@ def test_a_volume_is_resized_to_the_one_size_of_the_model():
 def test_shrinking_averages_as_pillow_does():
     values = RANDOM.random((1, 23)).astype(np.float32)
     resized = Image.fromarray(values).resize((6, 1), Image.Resampling.BILINEAR)
-    np.testing.assert_allclose(averaging_taps(23, 6).apply(values[0], 0), np.asarray(resized)[0], atol=1e-6)
+    np.testing.assert_allclose(averaging_weights(23, 6).apply(values[0], 0), np.asarray(resized)[0], atol=1e-6)
 
 
 def test_a_size_that_is_given_is_that_of_the_input():
@@ -114,6 +114,34 @@ def test_a_signal_of_another_rate_is_an_error_and_of_an_unknown_one_a_warning():
 def test_what_the_model_cannot_take(classifier, error, message):
     with pytest.raises(error, match=message):
         recording_inputs(classifier(), VOLUME)
+
+
+IMAGE = np.zeros((6, 8, 3), np.uint8)
+
+
+@pytest.mark.parametrize(
+    ("classifier", "reason"),
+    [
+        (lambda: seewhy.Classifier(takes(4, 6, 8, 1)), r"volumes or videos, .*its input shape is \(None, 4, 6, 8, 1\)"),
+        (lambda: seewhy.Classifier(takes(20, 2)), r"takes signals, .*its input shape is \(None, 20, 2\)"),
+        (torch_model, r"volumes or videos, and no images: its first convolution has 3 spatial axes. Give a seewhy.V"),
+        (lambda: seewhy.Classifier(nn.Conv1d(1, 1, 1)), r"takes signals, .*first convolution has 1 spatial axis"),
+        (lambda: torch_model(input_size=(4, 4, 4)), r"volumes or videos, .*its input size is \(4, 4, 4\)"),
+    ],
+)
+def test_a_model_of_recordings_that_is_given_an_image_says_what_it_takes(classifier, reason):
+    """It does not ask for the size of an image."""
+    with pytest.raises(ModelError, match=reason):
+        seewhy.explain(classifier(), IMAGE)
+
+
+def test_layers_of_a_model_of_recordings_need_a_size_with_its_axes():
+    with pytest.raises(InputError, match=r"Give it: seewhy.Classifier\(model, input_size=\(32, 64, 64\)\)"):
+        seewhy.Explainer(torch_model()).layers()
+    video = seewhy.Classifier(nn.Sequential(nn.Conv3d(3, 2, 1)), input_size=(4, 6, 8))  # of three channels
+    assert [call.shape for call in seewhy.Explainer(video).layers()] == [(4, 6, 8, 2)]
+    with pytest.raises(InputError, match=r"takes signals of a size that is unknown.*input_size=\(16000,\)"):
+        seewhy.Explainer(nn.Conv1d(1, 1, 1)).layers()
 
 
 def test_the_sidecar_holds_the_rate_and_a_size_of_three_numbers(tmp_path):

@@ -6,10 +6,16 @@ from pydicom import dcmread
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.encaps import encapsulate
 from pydicom.sequence import Sequence
-from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, JPEG2000Lossless, generate_uid
+from pydicom.uid import (
+    CTImageStorage,
+    DeflatedExplicitVRLittleEndian,
+    ExplicitVRLittleEndian,
+    JPEG2000Lossless,
+    generate_uid,
+)
 
 import seewhy
-from seewhy.errors import RecordingError
+from seewhy.errors import RecordingError, SeewhyWarning
 from seewhy.recordings.slices import slice_image
 
 STORED = np.arange(12, dtype=np.uint16).reshape(3, 4)
@@ -25,7 +31,7 @@ def write(path, position=(-20.0, 30, 5), uid="1.2.3", pixels=STORED, **elements)
     slice_.SeriesInstanceUID, slice_.Rows, slice_.Columns, slice_.PixelSpacing = uid, 3, 4, [1.5, 2.0]
     slice_.ImagePositionPatient, slice_.ImageOrientationPatient = list(position), [1, 0, 0, 0, 1, 0]
     slice_.SamplesPerPixel, slice_.PhotometricInterpretation, slice_.PixelRepresentation = 1, "MONOCHROME2", 0
-    slice_.BitsAllocated, slice_.BitsStored, slice_.HighBit = 16, 12, 11
+    slice_.BitsAllocated, slice_.BitsStored, slice_.HighBit, slice_.SliceThickness = 16, 12, 11, 3
     slice_.PixelData = pixels.tobytes()
     for name, value in elements.items():
         if value is None:
@@ -118,10 +124,18 @@ def folders(tmp_path):
     whole = write(tmp_path / "cut" / "0.dcm").read_bytes()
     (tmp_path / "cut" / "0.dcm").write_bytes(whole[:-10])
     yield "cut", "0.dcm is damaged, or of a kind that is not read"
+    write(tmp_path / "close" / "0.dcm", PixelSpacing=[1.5, 0])
+    yield "close", "0.dcm .* its pixels are 1.5 and 0 mm apart; expected more than 0"
+    write(tmp_path / "three" / "0.dcm", PixelSpacing=[1, 1, 1])
+    yield "three", r"0.dcm .* its PixelSpacing is \[1.0, 1.0, 1.0\]; expected 2 numbers"
+    write(tmp_path / "nowhere" / "0.dcm", position=(0, 0, np.nan))
+    yield "nowhere", "0.dcm .* its ImagePositionPatient is .*nan.*; expected 3 numbers"
+    write(tmp_path / "steep" / "0.dcm", RescaleSlope=1e38, RescaleIntercept=0)
+    yield "steep", "The volume in .*steep holds values that are NaN, infinite, or too large for float32"
     write(tmp_path / "colour" / "0.dcm", SamplesPerPixel=3)
     yield "colour", r"has 1 frame\(s\) and 3 value\(s\) per pixel"
     write(tmp_path / "huge" / "0.dcm", Rows=65535, Columns=65535)
-    yield "huge", "1 x 65535 x 65535 voxels, .* is too large"
+    yield "huge", "huge, of 1 x 65535 x 65535 voxels .* is too large"
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / "0.dcm").write_bytes(b"no DICOM file")
     yield "other", "0.dcm is not a DICOM file"
@@ -149,6 +163,91 @@ def test_without_windows_the_range_of_all_slices_is_shown(tmp_path):
     np.testing.assert_allclose(values, 1 - np.stack([STORED, 10 * STORED]) / 110, rtol=1e-6)
     alone = seewhy.read_volume(tmp_path / "scan" / "1")  # scanners give their files no suffix
     np.testing.assert_array_equal(alone.values[0], 10 * STORED)
+
+
+@pytest.mark.parametrize(
+    ("elements", "thickness"),
+    [
+        ({"SliceThickness": 3, "SpacingBetweenSlices": 5}, 3),
+        ({"SliceThickness": None, "SpacingBetweenSlices": -5}, 5),  # nuclear medicine gives the distance a sign
+        ({"SliceThickness": 0, "SpacingBetweenSlices": 5}, 5),
+    ],
+)
+@pytest.mark.parametrize("place", [{}, {"ImagePositionPatient": None}], ids=["placed", "placeless"])
+def test_one_slice_is_as_thick_as_its_file_says(tmp_path, elements, thickness, place):
+    volume = seewhy.read_volume(write(tmp_path / "slice.dcm", **elements, **place))
+    assert volume.spacing == (thickness, 1.5, 2)
+    assert (volume.affine is None) == bool(place)
+    if volume.affine is not None:  # the way to where the next slice would be is along the normal, here z
+        np.testing.assert_array_equal(volume.affine[:3, 0], [0, 0, thickness])
+    assert slice_image(volume, 0, 1).shape == (2, 4, 3)  # of 4 columns of 2 mm, and 3 or 5 mm thick
+
+
+def test_a_distance_that_no_file_says_is_assumed_and_said(tmp_path):
+    thin = write(tmp_path / "thin.dcm", SliceThickness=None)
+    with pytest.warns(SeewhyWarning, match=r"thin.dcm does not say how thick its one slice is .*: 1 mm is assumed"):
+        assert seewhy.read_volume(thin).spacing == (1, 1.5, 2)
+    for number in range(3):
+        elements = {"PixelSpacing": None, "SliceThickness": None}
+        write(tmp_path / "scan" / f"{number}.dcm", (0, 0, 2.0 * number), **elements)
+    with pytest.warns(SeewhyWarning, match=r"scan does not say how far apart its pixels are \(PixelSpacing\): 1 mm is"):
+        assert seewhy.read_volume(tmp_path / "scan").spacing == (2, 1, 1)
+
+
+@pytest.mark.parametrize("width", [0, -3])
+@pytest.mark.parametrize("function", ["SIGMOID", "LINEAR_EXACT", "LINEAR"])
+def test_a_window_without_a_width_is_a_step(tmp_path, function, width):
+    """At the centre the sigmoid of PS3.3 C.11.2.1.3.1 would be 0 / 0."""
+    path = write(tmp_path / "slice.dcm", WindowCenter=6, WindowWidth=width, VOILUTFunction=function)
+    centre = 5.5 if function == "LINEAR" else 6
+    np.testing.assert_array_equal(seewhy.read_volume(path, voi=True).values[0], centre < STORED)
+    assert seewhy.read_volume(path).window is None
+
+
+def test_a_sigmoid_window_far_from_its_centre(tmp_path):
+    """exp(4 * 3000 / 80) is more than float32 holds."""
+    scaling = {"RescaleSlope": 600, "RescaleIntercept": -3000}
+    window = {"WindowCenter": 40, "WindowWidth": 80, "VOILUTFunction": "SIGMOID"}
+    values = seewhy.read_volume(write(tmp_path / "slice.dcm", **scaling, **window), voi=True).values
+    np.testing.assert_array_equal(values[0, [0, 2], [0, 3]], [0, 1])
+    np.testing.assert_allclose(values[0, 1, 1], 1 / (1 + np.exp(2)), rtol=1e-5)  # 5 x 600 - 3000 = 0
+
+
+def test_a_lut_with_entries_of_no_bits(tmp_path):
+    lut = Dataset()
+    lut.LUTDescriptor, lut.LUTData = [12, 0, 0], bytes(12)
+    path = write(tmp_path / "slice.dcm", VOILUTSequence=Sequence([lut]))
+    with pytest.raises(RecordingError, match=r"slice.dcm .*: the entries of its VOI LUT have 0 bits; expected 8 to 16"):
+        seewhy.read_volume(path, voi=True)
+
+
+def test_what_pydicom_warns_of_is_said_once_and_names_the_folder(tmp_path):
+    for number in range(3):
+        path = write(tmp_path / "scan" / f"{number}.dcm", (0, 0, 2.0 * number), uid="1.2.33")
+        path.write_bytes(path.read_bytes().replace(b"1.2.33", b"1.2.x3"))
+    with pytest.warns(SeewhyWarning) as caught:
+        assert seewhy.read_volume(tmp_path / "scan").space == (3, 3, 4)
+    (message,) = [str(each.message) for each in caught]
+    assert (
+        "scan is not as its format's standard says, and may be read wrong: Invalid value for VR UI: '1.2.x3'" in message
+    )
+
+
+def test_a_file_that_is_deflated_as_a_whole(tmp_path, monkeypatch):
+    """It is read, and no more of it is inflated than a slice may have."""
+    path = write(tmp_path / "slice.dcm")
+    file = dcmread(path)
+    file.file_meta.TransferSyntaxUID = DeflatedExplicitVRLittleEndian
+    file.add_new(0x00091001, "OB", bytes(1_000_000))
+    file.save_as(path, enforce_file_format=True)
+    assert path.stat().st_size < 10_000
+    np.testing.assert_array_equal(seewhy.read_volume(path).values[0], STORED)
+    monkeypatch.setattr("seewhy.recordings.dicom_series.MAX_INFLATED", 100_000)
+    monkeypatch.setattr("pydicom.filereader.zlib.decompress", lambda *_: pytest.fail("all of it was inflated"))
+    with pytest.raises(
+        RecordingError, match=r"slice.dcm .* compressed as a whole, and becomes more than 100,000 bytes"
+    ):
+        seewhy.read_volume(path)
 
 
 def test_pixels_without_a_decoder(tmp_path, monkeypatch):

@@ -84,6 +84,15 @@ def test_the_heatmap_of_a_drawn_slice_lies_where_the_slice_does():
     np.testing.assert_array_equal(plane, [[[5, 2], [4, 1], [3, 0]]])
 
 
+def test_small_and_oblique_voxels_are_voxels():
+    """Of 50 nm, whose volume is 1.25e-13 mm^3; but none is a sliver between parallel axes."""
+    np.testing.assert_allclose(seewhy.Volume(np.zeros((2, 2, 2)), affine=np.diag([5e-5, 5e-5, 5e-5, 1])).spacing, 5e-5)
+    sliver = np.array([[1, 1, 0, 0], [0, 1e-8, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1.0]])
+    for affine in (sliver, np.diag([1e300, 1e300, 1e300, 1])):
+        with pytest.raises(RecordingError, match=r"The affine of scan.nii is \[\[1.* expected an invertible matrix"):
+            seewhy.Volume(np.zeros((2, 2, 2)), affine=affine, source="scan.nii")
+
+
 def test_the_axes_of_a_volume_are_reordered_with_its_affine_and_spacing():
     volume = seewhy.Volume(np.arange(24).reshape(2, 3, 4), affine=OBLIQUE)
     turned = volume.transpose(2, 0, 1)
@@ -96,8 +105,8 @@ def test_the_axes_of_a_volume_are_reordered_with_its_affine_and_spacing():
     ("make", "message"),
     [
         (lambda: seewhy.Volume(np.zeros((3, 3))), r"An array of shape \(3, 3\) and type float64 is not a volume; exp"),
-        (lambda: seewhy.Volume(np.full((2, 2, 2), np.nan)), "The volume holds NaN or infinite values"),
-        (lambda: seewhy.Volume(np.zeros((2, 2, 2)), spacing=(1, 0, 1)), r"spacing is \(1, 0, 1\); expected three"),
+        (lambda: seewhy.Volume(np.full((2, 2, 2), np.nan)), "The volume holds values that are NaN, inf"),
+        (lambda: seewhy.Volume(np.zeros((2, 2, 2)), spacing=(1, 0, 1)), r"The spacing is \(1, 0, 1\); expected three"),
         (lambda: seewhy.Volume(np.zeros((2, 2, 2)), affine=np.zeros((4, 4))), r"expected an invertible matrix"),
         (lambda: seewhy.Volume(np.zeros((2, 2, 2)), (1, 1, 1), OBLIQUE), r"the affine has voxels of \(1.58"),
         (lambda: seewhy.Volume(np.zeros((2, 2, 2)), window=(3, 1)), r"window is \(3, 1\); expected two numbers"),
@@ -107,7 +116,7 @@ def test_the_axes_of_a_volume_are_reordered_with_its_affine_and_spacing():
         (lambda: seewhy.Signal(np.zeros(3), rate=0), "rate is 0; expected a number above 0"),
         (lambda: seewhy.Video(np.zeros((2, 4, 4, 3))), r"type float64 is not a video; expected uint8 \(T, H, W, 3\)"),
         (lambda: seewhy.Video(np.zeros((2, 4, 4, 3), np.uint8), fps=-1), "fps is -1; expected a number above 0"),
-        (lambda: seewhy.Volume(np.broadcast_to(np.int8(0), (99999, 2, 2))), "of 99999 x 2 x 2 voxels, .* is too large"),
+        (lambda: seewhy.Volume(np.broadcast_to(np.int8(0), (99999, 2, 2))), "of 99999 x 2 x 2 voxels .* is too large"),
     ],
 )  # fmt: skip
 def test_what_is_no_recording(make, message):

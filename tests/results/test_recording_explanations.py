@@ -13,9 +13,8 @@ from tests.results.test_explanation import explanation as of_image
 from torch import nn
 
 import seewhy
-from seewhy.errors import LayerError, OptionError, SeewhyWarning
+from seewhy.errors import InputError, LayerError, OptionError, RecordingError, SeewhyWarning
 from seewhy.images.colour import color_table
-from seewhy.results.explanation_builder import build_recording_explanation
 
 AFFINE = np.diag([2.0, 2, 4, 1])
 RAMP = np.arange(8, dtype=np.float32).reshape(2, 2, 2)
@@ -89,7 +88,18 @@ def test_the_raw_heatmaps_of_a_frame_are_interpolated_across_the_axis():
     np.testing.assert_allclose(explanation.frame_heatmaps(1)[0], 0.75 * RAMP[0] + 0.25 * RAMP[1])
     np.testing.assert_allclose(explanation.frame_heatmaps(3, 1)[0], RAMP[:, 1])
     assert explanation.frame_placement(2) == seewhy.Placement((4, 4), (0, 0, 4, 4))
-    assert explanation.frame_label(3, 1) == "slice 4 of 4"
+    assert explanation.frame_label(3, 1) == "slice 4 of 4, axis 1"
+
+
+@pytest.mark.parametrize("codes", ["RAS", "LPS", "SLA", "PIR"])
+def test_a_slice_is_named_after_its_plane_and_counted_from_one(codes):
+    """An axial slice lies across the axis from feet to head, whatever its number in the file and its direction."""
+    planes = {"R": "sagittal", "L": "sagittal", "A": "coronal", "P": "coronal", "S": "axial", "I": "axial"}
+    ornt = nibabel.orientations.axcodes2ornt(codes)
+    affine = np.linalg.inv(nibabel.orientations.inv_ornt_aff(ornt, (4, 4, 2)))
+    explanation = explained(volume=seewhy.Volume(np.zeros((4, 4, 2), np.float32), affine=affine))
+    for axis, code in enumerate(codes):
+        assert explanation.frame_label(1, axis) == f"{planes[code]} slice 2 of {(4, 4, 2)[axis]}"
 
 
 def test_a_montage_has_frames_at_equal_distances_and_the_shape_of_the_voxels():
@@ -104,6 +114,21 @@ def test_a_montage_has_frames_at_equal_distances_and_the_shape_of_the_voxels():
     titles = [axes.get_title() for axes in figure.axes if axes.get_title()]
     assert titles[0] == "3, cat 75.0%\nslice 6 of 40"
     assert len(titles) == 8
+    assert figure.get_suptitle() == "slices across axis 0"
+    assert explanation.figure("overlay", axis=2).get_suptitle() == "slices across axis 2: 3, cat 75.0%"
+
+
+def test_the_labels_of_narrow_slices_are_written_in_full():
+    """A slice of 40 x 4 pixels is enlarged to 160 x 16, and the label above it is 90 pixels wide."""
+    explanation = explained(volume=seewhy.Volume(np.zeros((20, 40, 4), np.float32)))
+    explanation = replace(explanation, placement=seewhy.GridPlacement((20, 40, 4), ((0, 20), (0, 40), (0, 4))))
+    drawn = explanation.pixels("overlay", frames=2)
+    column = (drawn.shape[1] - 6) // 2
+    assert 70 < column < 110
+    label = (drawn[26:46, 6 : column + 6] < 128).all(-1).any(0)  # above the first slice
+    assert 16 < np.flatnonzero(label).max() < column
+    is_image = (drawn[46 + 80, 6 : column + 6] < 250).any(-1)
+    assert is_image.sum() == 16
 
 
 def test_a_nifti_file_has_the_heatmaps_where_the_volume_has_them(volume_explanation, tmp_path):
@@ -174,6 +199,8 @@ def test_a_video_is_explained_where_and_when_its_evidence_is(tmp_path):
     assert 2 <= peak[1] < 4
     assert 6 <= peak[2] < 8
     assert explanation.frame_label(2) == "frame 3 of 6, 0.50 s"
+    labels = [replace(explanation, video=seewhy.Video(frames, fps=fps)).frame_label(5) for fps in (25, 240, 1000, None)]
+    assert labels == [f"frame 6 of 6, {time} s" for time in ("0.20", "0.021", "0.005")] + ["frame 6 of 6"]
     with Image.open(explanation.save(tmp_path / "video.gif")) as animation:
         assert (animation.n_frames, animation.info["duration"]) == (6, 250)
 
@@ -195,11 +222,70 @@ def test_what_cannot_be_drawn(call, message):
         call(explained())
 
 
+class FrameTokens(nn.Module):
+    """A transformer of videos in small: it takes (N, T, C, H, W), and has a class token before 16 patches."""
+
+    def __init__(self):
+        super().__init__()
+        self.patches, self.norm, self.shape = nn.Conv3d(3, 4, (1, 4, 4), (1, 4, 4), bias=False), nn.LayerNorm(4), None
+        nn.init.constant_(self.patches.weight, 1 / 48)
+
+    def forward(self, clip):
+        self.shape = tuple(clip.shape)
+        clip = clip if clip.shape[2] == 3 else clip.transpose(1, 2)
+        tokens = self.patches(clip.transpose(1, 2)).flatten(2).transpose(1, 2)
+        return tokens.sum(1) + self.norm(torch.cat([torch.ones_like(tokens[:, :1]), tokens], dim=1)).mean(1)
+
+
+class Raised(nn.Module):
+    """A model of signals that lays them on three axes."""
+
+    def __init__(self):
+        super().__init__()
+        self.sign = nn.Conv3d(1, 2, 1)
+
+    def forward(self, sound):
+        return self.sign(sound.reshape(-1, 1, 2, 2, 2)).mean((2, 3, 4))
+
+
 def test_heatmaps_with_other_axes_are_an_error():
-    heatmaps = seewhy.Heatmaps(np.zeros((1, 1, 3)), np.zeros((1, 1)), np.zeros((1, 1)), None, None, "dense", "gradcam")
-    grid = seewhy.GridPlacement((4, 4, 4), ((0, 4),) * 3)
-    with pytest.raises(LayerError, match=r"'dense' has 1 spatial axes, and a volume has 3. Give another layer"):
-        build_recording_explanation(heatmaps, seewhy.Volume(np.zeros((4, 4, 4))), grid, None, None)
+    """The tokens of a transformer are not laid on frames, rows and columns: the message names what can be explained."""
+    explainer = seewhy.Explainer(FrameTokens(), layer="norm")
+    expected = (
+        r"'norm' has 1 spatial axis, and a video has 3: 17 tokens of a transformer, or features, are not laid on "
+        r"frames, rows and columns. Give a layer with 3, such as layer='patches'. Or explain arrays: "
+        r"Explainer.heatmaps returns the heatmaps \(1, 1, 17\)"
+    )
+    with pytest.raises(LayerError, match=expected):
+        explainer.explain(seewhy.Video(np.zeros((4, 8, 8, 3), np.uint8)), targets=0)
+    with pytest.raises(LayerError, match=r"'sign' has 3 spatial axes, and a signal has 1. No layer of the model has 1"):
+        seewhy.explain(Raised(), seewhy.Signal(np.ones(8)), targets=0, layer="sign")
+
+
+def test_an_array_of_frames_before_channels_goes_in_as_it_is():
+    """Models of transformers take (N, T, C, H, W)."""
+    frames = np.zeros((4, 8, 8, 3), np.uint8)
+    frames[2:, 4:, :4] = 255
+    model = FrameTokens()
+    classifier = seewhy.Classifier(model, preprocess=lambda clips: np.moveaxis(clips, -1, 2) / 255)
+    found = seewhy.explain(classifier, seewhy.Video(frames), targets=0, layer="patches", method="hirescam")
+    assert found.heatmaps.shape == (1, 4, 2, 2)
+    assert model.shape == (1, 4, 3, 8, 8)
+    expected = np.zeros((4, 2, 2))
+    expected[2:, 1, 0] = 1
+    np.testing.assert_array_equal(found.normalize()[0] > 0.5, expected > 0.5)
+
+
+@pytest.mark.parametrize(
+    ("axes", "recording", "message"),
+    [
+        (1, seewhy.Volume(np.ones((4, 4, 4))), "has 1 spatial axis, as in models of signals; given a volume of 4 x 4"),
+        (3, seewhy.Signal(np.ones(40), rate=8000), "3 spatial axes, as in models of volumes or videos; given a signal"),
+    ],
+)
+def test_a_run_that_fails_on_another_kind_of_recording_says_so(axes, recording, message):
+    with pytest.raises(RecordingError, match=rf"cannot run on an input of shape .*{message}"):
+        seewhy.explain(Brightest(axes), recording, targets=0)
 
 
 def test_recordings_are_explained_in_one_call_and_images_in_another():
@@ -212,6 +298,12 @@ def test_recordings_are_explained_in_one_call_and_images_in_another():
         seewhy.errors.RecordingError, match=r"there is an image: a ndarray. Explain images in a call of"
     ):
         explainer.explain([seewhy.Volume(ball((8, 8, 8), (2, 2, 2))), np.zeros((8, 8, 3), np.uint8)])
+
+
+def test_metrics_take_explanations_of_images():
+    explanation = seewhy.explain(Brightest(1), seewhy.Signal(np.arange(8.0)), targets=0, layer="cells")
+    with pytest.raises(InputError, match="A SignalExplanation was given; a metric takes explanations of images"):
+        seewhy.evaluate.entropy([explanation])
 
 
 class Tokens(nn.Module):
@@ -267,3 +359,31 @@ def test_a_model_that_moves_the_axes_is_said_to(move, size, fault):
     with warnings.catch_warnings():
         warnings.simplefilter("error", SeewhyWarning)
         seewhy.explain(Moved(len(size)), recording, targets=0, layer="conv")
+
+
+OBLIQUE = np.array([[-1.5, 0.25, 0.3, 90], [0.5, 2, 0.1, -126], [0, -0.2, 4, -72], [0, 0, 0, 1.0]])
+"""Of voxels between the axes of the patient, of three sizes."""
+
+LESION = (3, 8, 5)
+
+
+@pytest.mark.parametrize("order", [(0, 1, 2), (2, 1, 0), (1, 2, 0)])
+@pytest.mark.parametrize("size", [None, (6, 10, 4)], ids=["own size", "resized"])
+def test_a_saved_map_has_its_peak_where_the_lesion_is_in_the_patient(tmp_path, order, size):
+    """In mm, whatever the order of the axes, and the size that the model takes; saved maps have cells of their own."""
+    values = np.zeros((8, 12, 9), np.float32)
+    values[LESION] = 1
+    volume = seewhy.Volume(values, affine=OBLIQUE).transpose(*order)
+    classifier = seewhy.Classifier(Brightest(3), input_size=size)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "The volume of .* was resized", SeewhyWarning)
+        found = seewhy.explain(classifier, volume, targets=0, layer="cells")
+    saved = nibabel.load(found.save(tmp_path / "map.nii.gz"))
+    peak = np.array(np.unravel_index(saved.get_fdata().argmax(), saved.shape))
+    place = saved.affine[:3, :3] @ peak + saved.affine[:3, 3]
+    expected = OBLIQUE[:3, :3] @ LESION + OBLIQUE[:3, 3]
+    # At most half a cell from it along each axis of the map.
+    in_cells = np.linalg.solve(saved.affine[:3, :3], place - expected)
+    assert np.abs(in_cells).max() <= 0.5
+    sides = np.array([8, 12, 9])[list(order)] * np.linalg.norm(OBLIQUE[:3, :3], axis=0)[list(order)]
+    np.testing.assert_allclose(nibabel.affines.voxel_sizes(saved.affine) * saved.shape, sides, rtol=1e-6)

@@ -150,6 +150,7 @@ def test_models(client):
     (model,) = client.get("api/models").json()["models"]
     assert model == {
         "name": "efficientnet-lite0",
+        "kind": "classifier",
         "input_size": [224, 224],
         "class_count": 1000,
         "has_class_names": True,

@@ -2,11 +2,13 @@
 
 import keras
 import pytest
+import torch
 from tests.attribution.small_detector import SmallDetector
 
 from seewhy import Classifier, Preprocessing
-from seewhy.errors import ModelError, UsageError
+from seewhy.errors import ModelError, TargetError, UsageError
 from seewhy.serve.served_models import ServedModel, find_model, serve_models, short_name
+from seewhy.targets import Class, Regression
 
 
 def ignore_progress(*_):
@@ -79,13 +81,55 @@ def test_explainers_are_cached():
     assert model.explainer("gradcam", "auto", "logit", False) is not model.explainer("gradcam", "auto", "logit", True)
 
 
-@pytest.mark.parametrize("names", [None, ["a", "b"]])
-def test_a_model_without_class_scores_is_refused(names):
-    with pytest.raises(UsageError, match=r"not class scores|2 class names were given, and the model .* has 4 classes"):
-        ServedModel("maps", Classifier(model(), class_names=names), ignore_progress)
+def test_class_names_of_another_number_are_an_error():
+    with pytest.raises(UsageError, match=r"2 class names were given, and the model .* has 4 classes"):
+        ServedModel("maps", Classifier(model(), class_names=["a", "b"]), ignore_progress)
 
 
-def test_a_detector_is_refused_in_words():
-    detector = Classifier(SmallDetector().eval(), preprocess=Preprocessing(size=(64, 64), std=255.0))
-    with pytest.raises(ModelError, match="is a detector, and the web page explains the classes"):
-        ServedModel("shapes", detector, ignore_progress)
+def test_a_model_whose_outputs_are_no_scores_is_refused():
+    maps = model(keras.layers.Conv2D(1, 1))  # one value at each pixel, such as a depth
+    with pytest.raises(UsageError, match="A class cannot be the target"):
+        ServedModel("maps", Classifier(maps), ignore_progress)
+
+
+def detector(class_names=("square", "disc"), threshold=0.3):
+    torch.manual_seed(0)
+    module = SmallDetector(threshold).eval()
+    preprocess = Preprocessing(size=(64, 64), std=255.0)
+    return Classifier(module, preprocess=preprocess, class_names=class_names)
+
+
+@pytest.mark.parametrize("threshold", [0.3, 0.99])
+def test_a_detector(threshold):
+    """Also one that finds nothing in the grey image that it is tried with."""
+    served = ServedModel("shapes", detector(threshold=threshold), ignore_progress)
+    assert (served.kind, served.class_count, served.default_layer) == ("detector", 2, "")
+    assert [row.name for row in served.search_classes("", 5)] == ["square", "disc"]
+    served.check_target(served.classifier.resolve(["top-5", "disc"]))
+    with pytest.raises(TargetError, match="There is no class 2"):
+        served.check_target(Class((2,)))
+    with pytest.raises(TargetError, match="is no target of shapes, which is a detector"):
+        served.check_target(Regression())
+
+
+def test_a_detector_that_does_not_say_how_many_classes_it_has():
+    served = ServedModel("shapes", detector(None), ignore_progress)
+    assert served.class_count == 0
+    assert [(row.index, row.name) for row in served.search_classes("7", 5)] == [(7, "class 7")]
+    assert served.search_classes("disc", 5) == served.search_classes("9" * 30, 5) == []
+
+
+def test_a_segmenter():
+    scores = model(keras.layers.Conv2D(3, 1, activation="softmax"))
+    served = ServedModel("maps", Classifier(scores, class_names=["sky", "cat", "dog"]), ignore_progress)
+    assert (served.kind, served.class_count) == ("segmenter", 3)
+    assert served.default_layer == served.layers[1].path
+    with pytest.raises(TargetError, match="There is no class 3"):
+        served.check_target(Class((3,)))
+
+
+def test_a_model_of_one_value():
+    value = model(keras.layers.GlobalAveragePooling2D(), keras.layers.Dense(1))
+    served = ServedModel("age", Classifier(value), ignore_progress)
+    assert (served.kind, served.class_count) == ("value", 1)
+    assert [row.name for row in served.search_classes("", 5)] == ["output 0"]

@@ -57,6 +57,30 @@ def test_values_without_an_axis_of_their_own():
     assert heatmaps(Predictor(1, is_squeezed=True), Regression()).scores.shape == (2, 1)
 
 
+@pytest.mark.parametrize("targets", ["top-1", 0, [[0], [0]]])
+def test_a_class_of_a_model_that_squeezes_its_one_value_is_the_value(targets):
+    squeezed, plain = (heatmaps(Predictor(1, is_squeezed=is_squeezed), targets) for is_squeezed in (True, False))
+    assert squeezed.names == plain.names == (("output 0",),) * 2
+    np.testing.assert_allclose(squeezed.scores[:, 0], squeezed.outputs, rtol=1e-6)
+    np.testing.assert_allclose(squeezed.values, plain.values, rtol=1e-6)
+    assert heatmaps(Predictor(1, is_squeezed=True), targets, ["age"]).names == (("age",),) * 2
+
+
+@pytest.mark.parametrize("is_squeezed", [False, True])
+def test_one_value_that_is_given_twice(is_squeezed):
+    found = heatmaps(Predictor(1, is_squeezed=is_squeezed), [0, 0])
+    assert found.names == (("output 0", "output 0"),) * 2
+    np.testing.assert_array_equal(found.values[:, 0], found.values[:, 1])
+
+
+@pytest.mark.parametrize("is_squeezed", [False, True])
+def test_mistakes_about_one_value_speak_of_no_classes(is_squeezed):
+    with pytest.raises(TargetError, match="'top-2' selects more than the model's one value, output 0"):
+        heatmaps(Predictor(1, is_squeezed=is_squeezed), "top-2")
+    with pytest.raises(TargetError, match="There is no class 1: the model predicts one value, output 0"):
+        heatmaps(Predictor(1, is_squeezed=is_squeezed), 1)
+
+
 def test_mistakes():
     with pytest.raises(TargetError, match="There is no output 3: the model predicts values 0 to 2"):
         heatmaps(Predictor(3), "output 3")

@@ -40,6 +40,29 @@ def test_nothing_is_loaded_from_elsewhere():
         ), path
 
 
+def rules():
+    """Yield the media query, the selector and the declarations of each rule of the style sheets."""
+    for path in sorted(ASSETS.glob("*.css")):
+        text = re.sub(r"/\*.*?\*/", "", path.read_text("utf-8"), flags=re.DOTALL)
+        media, plain = re.compile(r"(@media [^{]+)\{((?:[^{}]*\{[^{}]*\})*)\s*\}"), text
+        for query, content in [*media.findall(text), ("", media.sub("", plain))]:
+            for selector, declarations in re.findall(r"([^{}]+)\{([^{}]*)\}", content):
+                lines = frozenset(" ".join(line.split()) for line in declarations.split(";") if line.strip())
+                yield query.strip(), " ".join(selector.split()), lines
+
+
+def test_no_css_is_written_twice():
+    """No selector has two rules, no three declarations are repeated, and the colours are in one place."""
+    found = list(rules())
+    assert len(found) > 150
+    selectors = [(query, selector) for query, selector, _ in found]
+    assert sorted(selectors) == sorted(set(selectors))
+    longer = [(query, lines) for query, _, lines in found if len(lines) >= 3]
+    assert len(longer) == len(set(longer))
+    palettes = [selector for _, selector, lines in found if any(line.startswith("--muted:") for line in lines)]
+    assert palettes == [".seewhy, .seewhy-colors"] * 2  # light and dark
+
+
 def test_every_css_rule_applies_to_the_viewer_only():
     selectors = re.findall(r"^([^\s@/}][^{]*)\{", style_sheet("viewer.css"), re.MULTILINE)
     assert len(selectors) > 40

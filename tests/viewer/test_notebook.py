@@ -1,3 +1,4 @@
+import base64
 import html
 import json
 import re
@@ -9,6 +10,7 @@ from tests.viewer.sample_explanation import sample_explanation
 
 import seewhy
 from seewhy.errors import InputError, MissingExtraError, OptionError
+from seewhy.results.multi_image_explanation import MultiImageExplanation
 from seewhy.viewer import notebook
 from seewhy.viewer.assets import bundle, style_sheet
 from seewhy.viewer.viewer_data import viewer_data
@@ -84,6 +86,27 @@ def test_a_widget_has_the_viewer_and_its_data():
     assert str(widget._esm) == bundle("widget.js")
     assert str(widget._css) == style_sheet("viewer.css")
     assert len(seewhy.view(sample_explanation()).data["images"]) == 1
+
+
+@pytest.mark.usefixtures("quiet_widgets")
+def test_a_widget_is_stored_with_what_is_shown_without_widgets():
+    """Of the first explanation, and only for as long as the widget shows it."""
+    widget = seewhy.view([sample_explanation(), sample_explanation(1), sample_explanation(2)])
+    stored, _ = widget._repr_mimebundle_()
+    without_id = re.compile("seewhy-[0-9a-f]{16}").sub
+    expected = sample_explanation()._repr_html_() + "<p>And 2 more explanations, in the widget.</p>\n"
+    assert without_id("", stored["text/html"]) == without_id("", expected)
+    assert stored["application/vnd.jupyter.widget-view+json"]["model_id"] == widget.model_id
+    assert seewhy.view(sample_explanation())._repr_mimebundle_()[0]["text/html"].count("in the widget") == 0
+    widget.data = viewer_data([sample_explanation(1)])
+    assert "text/html" not in widget._repr_mimebundle_()[0]
+
+
+@pytest.mark.usefixtures("quiet_widgets")
+def test_a_widget_of_a_sample_of_several_images_is_stored_with_an_image():
+    sample = MultiImageExplanation({"left": sample_explanation(), "right": sample_explanation()})
+    stored, _ = seewhy.view(sample)._repr_mimebundle_()
+    assert base64.b64decode(stored["image/jpeg"]) == sample._repr_jpeg_()
 
 
 def test_the_widget_s_script_shows_its_data_and_its_updates(open_page, slide, tmp_path):

@@ -108,7 +108,7 @@ def differences(one, other):
 @pytest.mark.parametrize(("axis", "name"), [(0, "Axial"), (1, "Coronal"), (2, "Sagittal")])
 def test_a_slice_is_python_s_with_one_scale_for_all(open_page, canvas_pixels, scan, scan_report, axis, name):
     page = open_page(scan_report)
-    page.get_by_label(name).check()
+    page.get_by_role("radio", name=name).check()
     page.locator("ol button").nth(1).focus()
     for position in (0, 5, scan.frame_count(axis) - 1):
         go_to(page, position)
@@ -129,13 +129,46 @@ def test_a_volume_opens_at_its_peak_and_returns_to_it(open_page, scan, scan_repo
     slider = page.get_by_label("Slice", exact=True)
     slider.focus()
     page.keyboard.press("Home")
-    assert label(page) == "slice 1 of 12"
-    assert slider.get_attribute("aria-valuetext") == "slice 1 of 12"
+    assert label(page) == "axial slice 1 of 12"
+    assert slider.get_attribute("aria-valuetext") == "axial slice 1 of 12"
     page.locator(".pane canvas").hover()
     assert page.locator(".value").inner_text().startswith("At ")
     assert page.locator(".value").inner_text().endswith(": 0, 0% of the peak")  # before the first slice that it saw
     page.get_by_role("button", name="Go to the peak").click()
     assert label(page) == strongest
+
+
+@pytest.mark.parametrize("width", [1280, 360])
+def test_the_slider_keeps_its_width_whatever_frame_it_shows(open_page, tmp_path, width):
+    """Also beside the longest label, and within the page."""
+    deep = volume(
+        volume=Volume(np.zeros((1200, 4, 4), np.float32), affine=np.eye(4)),
+        placement=GridPlacement((1200, 4, 4), ((0.0, 1200.0), (0.0, 4.0), (0.0, 4.0))),
+    )
+    page = open_page(deep.report(tmp_path / "deep.html"), width=width)
+    widths = set()
+    for position in (0, 9, 99):
+        go_to(page, position)
+        widths.add(page.locator(".frame-choice input[type=range]").bounding_box()["width"])
+    assert len(widths) == 1
+    assert widths.pop() >= 40
+    assert label(page).startswith("sagittal slice ")
+    assert label(page).endswith(" of 1200")
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_times_on_a_long_signal_tell_its_parts_apart(open_page, tmp_path):
+    """Three hours at 250 Hz: 10,804 s was shown as 10,800 s."""
+    long = Signal(np.zeros(2_701_000, np.float32), 250.0)
+    heatmaps = np.zeros((2, 100), np.float32)
+    heatmaps[0, -1] = 1
+    whole = GridPlacement((2_701_000,), ((0.0, 2_701_000.0),))
+    page = open_page(
+        SignalExplanation(**targets_of(heatmaps), signal=long, placement=whole).report(tmp_path / "s.html")
+    )
+    times = [text.replace("\u00a0", " ") for text in page.locator(".times span").all_inner_texts()]
+    assert times == ["0 s", "2701 s", "5402 s", "8103 s", "10804 s"]
+    assert page.locator("canvas.signal").get_attribute("aria-label").endswith("strongest at 10750\u00a0s")
 
 
 def test_the_threshold_is_a_share_of_the_peak_of_the_volume(open_page, canvas_pixels, slide, scan, scan_report):
@@ -153,12 +186,12 @@ def test_two_targets_are_compared_on_the_same_slice(open_page, scan_report):
     go_to(page, 2)
     names = page.locator(".pane canvas").evaluate_all("all => all.map((canvas) => canvas.getAttribute('aria-label'))")
     assert len(names) == 2
-    assert all("volume 1, slice 3 of 12: " in name for name in names)
+    assert all("volume 1, axial slice 3 of 12: " in name for name in names)
     page.get_by_role("radio", name="Difference").check()
     assert page.locator(".pane").count() == 1
     with page.expect_download() as waiting:
         page.get_by_role("button", name="Save as PNG").click()
-    assert waiting.value.suggested_filename == "volume_1_slice_3_of_12_gradcam_cyst_minus_scar.png"
+    assert waiting.value.suggested_filename == "volume_1_axial_slice_3_of_12_gradcam_cyst_minus_scar.png"
 
 
 @pytest.mark.parametrize("motion", ["no-preference", "reduce"])

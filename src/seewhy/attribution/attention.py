@@ -183,6 +183,7 @@ def _folded(
     if grid is None:
         raise LayerError(
             f"The {capture.layer} of this model attend to {heatmaps.shape[2]} positions, which are not tokens of an "
-            "image: the input is not one batch of images."
+            "image: the input is not one batch of images. Use a method that explains a layer, such as "
+            "method='gradcam', or the input."
         )
     return np.asarray(grid.fold(heatmaps, 2, np))

@@ -1,7 +1,7 @@
 """The middle of the pipeline: capture and method, from a plan to raw heatmaps."""
 
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cache, partial
 from typing import final
 
 import numpy as np
@@ -15,7 +15,7 @@ from seewhy.attribution.fusion import fuse_heatmaps
 from seewhy.attribution.input_box import layer_input_box
 from seewhy.attribution.layer_capture import capture_layer
 from seewhy.attribution.perturbation_runner import PerturbationRunner, run_perturbations
-from seewhy.attribution.plan import Plan
+from seewhy.attribution.plan import Plan, gradcam_plan
 from seewhy.attribution.stages import stage_layers
 from seewhy.attribution.target_chunks import heatmaps_by_chunks
 from seewhy.attribution.token_layout import fold_tokens
@@ -108,16 +108,22 @@ def _from_perturbations(
     plan: Plan, layer: LayerChoice, inputs: InputBatch, objective: Objective, capture: Capture
 ) -> FloatArray:
     method, framework = plan.method, plan.framework
+
+    @cache
+    def find_layer() -> LayerChoice:
+        """Return the layer; for a method of the input that reads one too, found as that of Grad-CAM is."""
+        return layer if method.level == "layer" else capture_layer(gradcam_plan(plan), layer, inputs, objective)[0]
+
     runner = PerturbationRunner(
         framework,
         inputs,
-        layer,
+        find_layer,
         objective,
         plan.batch_size,
         title=method.title,
         progress=plan.progress,
-        input_box=lambda: layer_input_box(plan, layer, inputs),
-        prepare=partial(_prepare, plan, layer, objective),
+        input_box=lambda: layer_input_box(plan, find_layer(), inputs),
+        prepare=lambda inputs, capture: _prepare(plan, find_layer(), objective, inputs, capture),
     )
     return run_perturbations(method, runner, capture)
 

@@ -4,7 +4,6 @@ The model runs once to see what it detects. The detections are fixed then, so th
 the same ones. Each image is explained alone, for its detections, and their layers, are its own.
 """
 
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import final
@@ -12,18 +11,20 @@ from typing import final
 import numpy as np
 
 from seewhy.attribution.attribute import Attribution, attribute
+from seewhy.attribution.augmentation import Augmentation
 from seewhy.attribution.auto_layer import choice_of
 from seewhy.attribution.layer_capture import trust_layer
+from seewhy.attribution.own_image import OwnImage
 from seewhy.attribution.plan import Plan
-from seewhy.errors import LayerError, NotPredictedError, TargetError, warn
+from seewhy.errors import LayerError, ModelError, ModelRunError, NotPredictedError, OptionError, TargetError, warn
 from seewhy.frameworks import LayerCall, LayerChoice
-from seewhy.frameworks.detections import DetectedBox, DetectorRunner, overlap
+from seewhy.frameworks.detections import Box, DetectedBox, DetectorRunner, overlap
 from seewhy.frameworks.structures import InputBatch
 from seewhy.images.geometry import InputBox, Placement
 from seewhy.models import Classifier
 from seewhy.targets import Class, Combined, Detection, Objective, PerImage, Target, TopK
 from seewhy.targets.detection import FixedDetections
-from seewhy.types import FloatArray
+from seewhy.types import FloatArray, Score
 
 LEAST_SCORE = 0.05
 """Detections below this score are not looked for by class or place: detectors return any number of them."""
@@ -44,13 +45,31 @@ class ImageDetections:
 
     Attributes:
         found: The detections, the surest first.
-        image: How messages call the image.
+        name: How messages call the image.
         classifier: Knows the names of the classes.
+        size: (h, w) of the model's input, in pixels.
+        own: The image, if it is explained for itself: "top-k" is then at most k.
     """
 
     found: Sequence[DetectedBox]
-    image: str
+    name: str
     classifier: Classifier
+    size: tuple[int, int]
+    own: OwnImage | None = None
+
+    def __post_init__(self) -> None:
+        names, highest = self.classifier.class_names, max((found.class_ for found in self.found), default=0)
+        if names is not None and highest >= len(names):
+            raise ModelError(
+                f"The classifier has {len(names)} class names, and the model {self.classifier.name!r} detects class "
+                f"{highest}. Give a name for each class, from class 0 on, which may be the background: "
+                "class_names=[...]."
+            )
+
+    @property
+    def image(self) -> str:
+        """How messages call the image."""
+        return self.name if self.own is None else self.own.name
 
     def chosen(self, target: Target) -> list[DetectedBox]:
         """Return the detections that a target means.
@@ -78,9 +97,10 @@ class ImageDetections:
         )
 
     def _surest(self, k: int) -> list[DetectedBox]:
-        if len(self.found) < k:
+        if len(self.found) < k and self.own is None:
             raise NotPredictedError(
-                f"'top-{k}' selects more detections than there are in {self.image}: {self._text()}."
+                f"'top-{k}' selects more detections than there are in {self.image}: {self._text()}. Ask for fewer; or "
+                "explain images, of which each may have another number of them."
             )
         if self.found[0].score < LEAST_SCORE:
             warn(f"The detector is sure of nothing in {self.image}: its surest detection is {self._text(1)}.")
@@ -98,7 +118,7 @@ class ImageDetections:
         if len(matching) >= target.rank:
             return matching[target.rank - 1]
         of_class = "" if class_ is None else f" of class {self.classifier.class_name(int(class_))!r}"
-        there = "" if box is None else f" that overlaps the box {box}"
+        there = "" if box is None else f" that overlaps the box ({self._corners(box)})"
         missing = "no detection" if not matching else f"no detection {target.rank}"
         raise NotPredictedError(
             f"There is {missing}{of_class} above {LEAST_SCORE}{there} in {self.image}; found: {self._text()}."
@@ -107,13 +127,37 @@ class ImageDetections:
     def _text(self, count: int = 5) -> str:
         """Return the surest detections, such as "cat 0.92 at (12, 40, 180, 220)"."""
         return ", ".join(
-            f"{self.classifier.class_name(found.class_)} {found.score:.2g} at ({_corners(found)})"
+            f"{self.classifier.class_name(found.class_)} {found.score:.2g} at ({self._corners(found.box)})"
             for found in self.found[:count]
         )
 
+    def _corners(self, box: Box) -> str:
+        """Return a box as targets give it: in pixels of the image or, of an input without one, of the input."""
+        if self.own is not None:
+            (top, left, bottom, right), (height, width) = self.own.placement.box, self.size
+            starts, scales = (left, top) * 2, ((right - left) / width, (bottom - top) / height) * 2
+            shares = zip(box, starts, scales, strict=True)
+            first, second, third, fourth = (start + edge * scale for edge, start, scale in shares)
+            box = (first, second, third, fourth)
+        return ", ".join(f"{edge:.0f}" for edge in box)
 
-def _corners(found: DetectedBox) -> str:
-    return ", ".join(f"{edge:.0f}" for edge in found.box)
+
+def check_detection_options(score: Score, output: int | str | None, augmentations: Sequence[Augmentation]) -> None:
+    """Raise OptionError for settings of an explainer that have no meaning for the detections of a detector."""
+    if score != "logit":
+        raise OptionError(
+            f"score={score!r} is for class scores, and the score of a detection is its class logit. Use 'logit'."
+        )
+    if output is not None:
+        raise OptionError(
+            f"output={output!r} selects one output, and the model is a detector, whose detections are read from all of "
+            "them. Leave it out."
+        )
+    if augmentations:
+        raise OptionError(
+            "augmentation= flips and zooms the image, where a detector has other candidates: its detections cannot be "
+            "averaged over them. Leave it out."
+        )
 
 
 def looks_for_detections(target: Target) -> bool:
@@ -151,48 +195,62 @@ def _on_input(target: Target, placement: Placement, size: tuple[int, int]) -> Ta
 
 
 def fix_detections(
-    detector: DetectorRunner,
-    classifier: Classifier,
-    inputs: InputBatch,
-    target: Target,
-    image: str,
-    *,
-    is_matched: bool,
+    detector: DetectorRunner, found: ImageDetections, inputs: InputBatch, target: Target, *, is_matched: bool
 ) -> FixedDetections:
-    """Run the detector on one image, and return the detections that a target means.
+    """Return the detections of one image that a target means.
 
     Args:
         detector: Runs the model.
-        classifier: Knows the names of the classes.
-        inputs: One image, checked by `Framework.check_inputs`.
+        found: What it found in the image.
+        inputs: The image, checked by `Framework.check_inputs`.
         target: Classes, or detections that are looked for.
-        image: How messages call the image.
         is_matched: Whether detections are matched in every run, for perturbations of the image.
 
     Raises:
+        ModelRunError: It has no finite score or box.
         NotPredictedError: There is no such detection.
         TargetError: The target is of another kind.
     """
-    chosen = ImageDetections(detector.detections(inputs), image, classifier).chosen(target)
-    entries = detector.class_logit_entries(inputs, [found.number for found in chosen])
+    chosen = found.chosen(target)
+    for each in chosen:
+        if not np.isfinite([each.score, *each.box]).all():
+            raise ModelRunError(
+                f"The detector returned a detection in {found.image} whose score or box is not finite: score "
+                f"{each.score:.2g}, box {each.box}. Its weights may be damaged, or its arithmetic too narrow (float16)."
+            )
+    entries = detector.class_logit_entries(inputs, [each.number for each in chosen])
     return FixedDetections(
         np.array(entries, dtype=np.int32),
-        np.array([found.box for found in chosen], dtype=np.float32),
-        np.array([found.class_ for found in chosen], dtype=np.int32),
-        detection_names([classifier.class_name(found.class_) for found in chosen]),
-        np.array([found.score for found in chosen], dtype=np.float32),
+        np.array([each.box for each in chosen], dtype=np.float32),
+        np.array([each.class_ for each in chosen], dtype=np.int32),
+        detection_names([(found.classifier.class_name(each.class_), each.number) for each in chosen]),
+        np.array([each.score for each in chosen], dtype=np.float32),
         is_matched,
+        _probabilities(chosen) if is_matched else None,
     )
 
 
-def detection_names(names: Sequence[str]) -> tuple[str, ...]:
-    """Return the names of detections, numbered where several have one: "dog (1)" and "dog (2)"."""
-    counts, numbers = Counter(names), Counter[str]()
-    numbered = []
-    for name in names:
-        numbers[name] += 1
-        numbered.append(f"{name} ({numbers[name]})" if counts[name] > 1 else name)
-    return tuple(numbered)
+def _probabilities(chosen: Sequence[DetectedBox]) -> FloatArray | None:
+    """Return the class probabilities (T, C) of detections; None where the detector does not give them."""
+    known = [found.probabilities for found in chosen if found.probabilities is not None]
+    return np.stack(known).astype(np.float32) if known else None
+
+
+def detection_names(detections: Sequence[tuple[str, int]]) -> tuple[str, ...]:
+    """Return the names of detections, numbered where several have one: "dog (1)" and "dog (2)".
+
+    Args:
+        detections: The name of the class of each, and its number, which is the same for the same detection.
+    """
+    different: dict[str, list[int]] = {}
+    for name, number in detections:
+        of_name = different.setdefault(name, [])
+        if number not in of_name:
+            of_name.append(number)
+    return tuple(
+        name if len(different[name]) == 1 else f"{name} ({different[name].index(number) + 1})"
+        for name, number in detections
+    )
 
 
 def attribute_detections(
@@ -214,7 +272,7 @@ def attribute_detections(
     """
     target = _fixed(objective)
     layers = [plan.layers] * len(target.classes)
-    if plan.method.level == "layer" and any(layer.is_auto for layer in plan.layers):
+    if plan.method.reads_layer and any(layer.is_auto for layer in plan.layers):
         layers = [(layer,) for layer in detection_layers(plan, detector, inputs, objective)]
     for chosen in dict.fromkeys(layers):
         positions = [position for position, own in enumerate(layers) if own == chosen]

@@ -31,10 +31,10 @@ def layers_of_input(view: OneInput, image: InputBatch, choices: Sequence[LayerCh
     if found:
         return found
     named = listed([repr(str(choice)) for choice in choices])
+    which = f"The layer {named} is" if len(choices) == 1 else f"The layers {named} are"
     raise LayerError(
-        f"The layer {named} is not computed from {view.input_name!r}, so it shows nothing of that image. Name a layer "
-        "for each image input, layer=[...], of which each image takes those that are computed from it; or leave layer= "
-        "out."
+        f"{which} not computed from {view.input_name!r}, so nothing of that image is shown there. Name a layer for "
+        "each image input, layer=[...], of which each image takes those that are computed from it; or leave layer= out."
     )
 
 

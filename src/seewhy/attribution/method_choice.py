@@ -82,7 +82,7 @@ def choose_method(
         objective: What is explained.
     """
     if objective.target.reads_detections:
-        return _choose_for_detections(method)
+        return _choose_for_detections(method, layers)
     are_pixels = reads_pixels(objective.target)
     if not method.is_auto:  # what is unreliable was found with classifiers
         return MethodChoice(method, "", "" if are_pixels else _doubt(method, framework, inputs, layers))
@@ -111,11 +111,11 @@ def _choose_for_image(
     return MethodChoice(get("integrated_gradients", steps=STEPS_TO_INPUT), f"attention {where}; {STEPS_TO_INPUT} steps")
 
 
-def _choose_for_detections(method: Method) -> MethodChoice:
+def _choose_for_detections(method: Method, layers: Sequence[LayerChoice]) -> MethodChoice:
     """Return the method itself, or for "auto" HiResCAM.
 
     Raises:
-        MethodError: The method perturbs activations, or reads attention maps.
+        MethodError: The method perturbs activations, reads attention maps, or looks for layers.
     """
     if method.is_auto:
         return MethodChoice(get("hirescam"), "it tells the detections apart")
@@ -124,6 +124,12 @@ def _choose_for_detections(method: Method) -> MethodChoice:
         raise MethodError(
             f"{method.title} {what}, which does not tell the detections of a detector apart. Use hirescam, which "
             "method='auto' takes, gradcam, or rise."
+        )
+    if method.fuse is not None and len(layers) == 1:
+        raise MethodError(
+            f"{method.title} multiplies the heatmaps of layers of several resolutions, and each detection has layers "
+            "of its own. Name two or more layers: Explainer(model, method, layer=[...]). Or use hirescam, which "
+            "method='auto' takes."
         )
     return MethodChoice(method, "")
 

@@ -65,7 +65,7 @@ class PerturbationRunner:
     Attributes:
         framework: Runs the model.
         batch: One input of the model, float32 (1, ...), laid out and in a structure as the model takes it.
-        layer: The layer that is explained.
+        find_layer: Returns the layer that is explained; called only by methods that need it.
         objective: What the image's scores are.
         batch_size: How many perturbations run at once.
         title: The method's title, which the progress bar shows.
@@ -79,7 +79,7 @@ class PerturbationRunner:
 
     framework: Framework
     batch: InputBatch
-    layer: LayerChoice
+    find_layer: Callable[[], LayerChoice]
     objective: Objective
     batch_size: int
     title: str = ""
@@ -108,7 +108,7 @@ class PerturbationRunner:
 
     def head_scores(self, perturbations: Iterable[FloatArray], count: int) -> FloatArray:
         """Score `count` perturbations of the layer's activations, giving (count, T)."""
-        head = self.framework.head(self.batch, self.layer, self.objective)
+        head = self.framework.head(self.batch, self.find_layer(), self.objective)
         return np.concatenate(
             [
                 self.framework.to_numpy(head(self._unfolded(batch.values)))[: batch.size]
@@ -125,7 +125,7 @@ class PerturbationRunner:
         gradient_rule: GradientRule = "plain",
     ) -> Iterator[Capture]:
         """Run `count` perturbations of the input, and yield the capture of each."""
-        layer = self.layer if level == "layer" else LayerChoice(INPUT)
+        layer = self.find_layer() if level == "layer" else LayerChoice(INPUT)
         for capture, size in self._captures(perturbations, count, layer, "gradients", gradient_rule):
             rows = _in_numpy(self.framework, capture)
             yield from (_row(rows, row) for row in range(size))

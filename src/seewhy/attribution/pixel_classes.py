@@ -12,11 +12,12 @@ import numpy as np
 
 from seewhy.attribution.auto_layer import carrying_calls, choice_of, try_layer
 from seewhy.attribution.layer_warnings import no_layer
+from seewhy.attribution.own_image import OwnImage
 from seewhy.attribution.plan import Plan
 from seewhy.errors import LayerError, NotClassScoresError, NotPredictedError, TargetError
 from seewhy.frameworks import Framework, LayerChoice
 from seewhy.frameworks.layers import AUTO, INPUT, LayerCall
-from seewhy.frameworks.structures import InputBatch, image_at, leaves, shape_key
+from seewhy.frameworks.structures import InputBatch, image_at, image_count, leaves, shape_key
 from seewhy.models import Classifier
 from seewhy.targets import Class, Combined, Objective, PerImage, Region, Target, TopK
 from seewhy.targets.target import Shape, TargetScores, no_class_indices
@@ -49,34 +50,38 @@ class PixelClasses:
     is_foreground: bool = False
     has_background: bool = False
 
-    def regions(self, target: Target) -> Target:
+    def regions(self, target: Target, own: OwnImage | None = None) -> Target:
         """Return the target with the predicted pixels of each class in the place of the class.
+
+        Args:
+            target: Classes.
+            own: The image of a batch of one, if it is explained for itself: "top-k" is then at most k.
 
         Raises:
             NotPredictedError: The model predicts a class at no pixel of an image.
             TargetError: There is no such class, or it has no score of its own.
         """
-        rows = [self._of_image(target.for_image(image), image) for image in range(len(self.masks))]
+        rows = [self._of_image(target.for_image(image), image, own) for image in range(len(self.masks))]
         combined = [row[0] if len(row) == 1 else Combined(tuple(row)) for row in rows]
         return combined[0] if len(combined) == 1 else PerImage(tuple(combined))
 
-    def _of_image(self, target: Target, image: int) -> list[Target]:
+    def _of_image(self, target: Target, image: int, own: OwnImage | None) -> list[Target]:
         if isinstance(target, Combined):
-            return [region for part in target.parts for region in self._of_image(part, image)]
+            return [region for part in target.parts for region in self._of_image(part, image, own)]
         if isinstance(target, TopK):
-            return [self._region(index, image) for index in self._largest(target.k, image)]
+            return [self._region(index, image, own) for index in self._largest(target.k, image, own)]
         if isinstance(target, Class):
-            return [self._region(int(index), image) for index in np.ravel(target.classes)]
+            return [self._region(int(index), image, own) for index in np.ravel(target.classes)]
         return [target]
 
-    def _region(self, index: int, image: int) -> Region:
+    def _region(self, index: int, image: int, own: OwnImage | None) -> Region:
         classes = self.masks.shape[1]
         if not 0 <= index < classes:
             raise TargetError(f"There is no class {index}: the model has classes 0 to {classes - 1}.")
         name, mask = self.classifier.class_name(index), self.masks[image, index]
         if not mask.any():
             raise NotPredictedError(
-                f"The model predicts {name!r} at no pixel of {self._named(image)}. It predicts: "
+                f"The model predicts {name!r} at no pixel of {self._named(image, own)}. It predicts: "
                 f"{self._found(image)}. Give one of those; or a region: seewhy.targets.Region(mask, {name!r})."
             )
         if self.is_foreground and index == 0:
@@ -87,15 +92,19 @@ class PixelClasses:
         channel = 0 if self.is_foreground else index
         return Region(mask, channel, channels_first=self.channels_first, name=name, axes=mask.ndim)
 
-    def _largest(self, k: int, image: int) -> list[int]:
+    def _largest(self, k: int, image: int, own: OwnImage | None) -> list[int]:
         """Return the k classes with the most pixels, the background only where there are too few others."""
         counts = self.masks[image].reshape(self.masks.shape[1], -1).sum(axis=1)
         found = [int(index) for index in np.argsort(-counts, kind="stable") if counts[index]]
         things = [index for index in found if not self._is_background(index)]
-        chosen = (things or found)[:k]
-        if len(chosen) < k:
+        known = things if self.is_foreground else found  # the background of one output has no score of its own
+        if not known:
+            name = repr(self.classifier.class_name(1)) if self.is_foreground else "a class"
+            raise NotPredictedError(f"The model predicts {name} at no pixel of {self._named(image, own)}.")
+        chosen = (things or known)[:k]
+        if len(chosen) < k and own is None:
             raise NotPredictedError(
-                f"'top-{k}' selects more classes than the model predicts in {self._named(image)}: "
+                f"'top-{k}' selects more classes than the model predicts in {self._named(image, own)}: "
                 f"{self._found(image)}. Ask for fewer, or name the classes."
             )
         return chosen
@@ -105,7 +114,9 @@ class PixelClasses:
             return index == 0
         return self.classifier.class_name(index).strip("_").casefold() in BACKGROUND
 
-    def _named(self, image: int) -> str:
+    def _named(self, image: int, own: OwnImage | None) -> str:
+        if own is not None:
+            return own.name
         return "the image" if len(self.masks) == 1 else f"image {image} of the batch"
 
     def _found(self, image: int) -> str:
@@ -158,6 +169,11 @@ def scores_pixels(framework: Framework, inputs: InputBatch, output: int | str | 
         return _are_pixel_scores(*read_output(framework, inputs, output))
     except LayerError:
         return False
+
+
+def is_value_per_image(framework: Framework, inputs: InputBatch, output: int | str | None) -> bool:
+    """Whether a model returns one value for each image, (N,), as one that squeezes (N, 1) does."""
+    return read_output(framework, inputs, output)[0].shape == (image_count(inputs),)
 
 
 def _are_pixel_scores(outputs: FloatArray, activation: FinalActivation | None) -> bool:

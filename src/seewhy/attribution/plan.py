@@ -4,6 +4,7 @@ from collections.abc import Hashable
 from dataclasses import dataclass, replace
 from typing import Literal, final
 
+from seewhy import methods as all_methods
 from seewhy.attribution.augmentation import Augmentation
 from seewhy.attribution.perturbation_runner import ProgressCallback
 from seewhy.attribution.target_chunks import takes_chunks
@@ -81,6 +82,13 @@ def first_derivatives(method: Method, strategy: Strategy) -> Derivatives:
     if strategy != "chunks":
         return method.derivatives
     return "closed_form" if method.has_closed_form else "none"
+
+
+def gradcam_plan(plan: Plan) -> Plan:
+    """Return the plan of one capture for Grad-CAM."""
+    return replace(
+        plan, method=all_methods.get("gradcam"), method_reason="", strategy="capture", derivatives="gradients"
+    )
 
 
 def plan_key(inputs: InputBatch, objective: Objective, batch_size: int) -> Hashable:

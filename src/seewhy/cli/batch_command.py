@@ -6,29 +6,19 @@ from typing import Annotated
 
 import typer
 
+from seewhy.cli.option_groups import ImageOptions, LayerOptions, ModelOptions
 from seewhy.cli.options import (
     DEFAULT_MODEL,
-    METHOD_HELP,
-    MODEL_HELP,
-    TARGETS_HELP,
-    ArchitectureOption,
-    BackendOption,
-    ClassNamesOption,
-    InputSizeOption,
     JsonOption,
-    LayerOption,
+    MethodOption,
+    ModelOption,
     PrecisionName,
     PrecisionOption,
-    PreprocessingOption,
-    PromptOption,
     QuietOption,
-    ScoreName,
-    ScoreOption,
-    TokensOption,
-    TrustOption,
-    WeightsOption,
+    SettingsOption,
+    TargetsOption,
 )
-from seewhy.cli.run_options import DEFAULT_BATCH_SIZE, BatchSizeOption, DeviceOption, LimitOption, RecursiveOption
+from seewhy.cli.run_options import DEFAULT_BATCH_SIZE
 
 
 class OverlayFormatName(StrEnum):
@@ -54,6 +44,7 @@ class HeatmapTypeName(StrEnum):
 
 
 def batch(
+    *,
     source: Annotated[
         str,
         typer.Argument(
@@ -67,26 +58,13 @@ def batch(
     out: Annotated[
         Path, typer.Option(metavar="FOLDER", help="The output folder; created if missing.", show_default=False)
     ],
-    model: Annotated[str, typer.Option(metavar="MODEL", help=MODEL_HELP)] = DEFAULT_MODEL,
-    weights: WeightsOption = "imagenet",
-    architecture: ArchitectureOption = None,
-    class_names: ClassNamesOption = None,
-    preprocessing: PreprocessingOption = None,
-    input_size: InputSizeOption = None,
-    backend: BackendOption = None,
-    device: DeviceOption = None,
-    prompt: PromptOption = None,
-    trust: TrustOption = False,
-    targets: Annotated[str, typer.Option(metavar="CLASS,...", help=TARGETS_HELP)] = "top-1",
-    method: Annotated[str, typer.Option(metavar="METHOD", help=METHOD_HELP)] = "auto",
-    settings: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="NAME=VALUE", help="Set an option of the method; may be repeated."),
-    ] = None,
-    layer: LayerOption = "auto",
-    score: ScoreOption = ScoreName.logit,
+    model: ModelOption = DEFAULT_MODEL,
+    model_options: ModelOptions,
+    targets: TargetsOption = "top-1",
+    method: MethodOption = "auto",
+    settings: SettingsOption = None,
+    layer_options: LayerOptions,
     precision: PrecisionOption = PrecisionName.float32,
-    tokens: TokensOption = None,
     heatmaps: Annotated[
         HeatmapTypeName,
         typer.Option(
@@ -133,9 +111,7 @@ def batch(
             metavar="NAME", help="The column of keys, of Parquet files.", show_default="the number of the row"
         ),
     ] = None,
-    recursive: RecursiveOption = True,
-    limit: LimitOption = None,
-    batch_size: BatchSizeOption = None,
+    image_options: ImageOptions,
     chunk_size: Annotated[
         int | None,
         typer.Option(
@@ -196,36 +172,32 @@ def batch(
     """
     from seewhy.cli.batch import BatchArguments, run
     from seewhy.cli.method_options import parse_methods
-    from seewhy.cli.model_options import ModelArguments
     from seewhy.cli.options import split_list
-    from seewhy.cli.tokens_option import parse_tokens
 
     request = BatchArguments(
         source=source,
         out=out,
-        model=ModelArguments(
-            model, weights, trust, architecture, class_names, preprocessing, input_size, backend, prompt, device
-        ),
+        model=model_options.arguments(model),
         targets=split_list(targets),
         methods=parse_methods(method, settings or []),
-        layer=layer,
-        score=score.value,
+        layer=layer_options.layer,
+        score=layer_options.score.value,
         precision=precision.value,
-        tokens=parse_tokens(tokens),
+        tokens=layer_options.grid(),
         shard=shard,
         options={
             "heatmaps": heatmaps.value,
             "overlays": None if overlays is None else overlays.value,
             "resume": resume,
-            "batch_size": batch_size or DEFAULT_BATCH_SIZE,
+            "batch_size": image_options.batch_size or DEFAULT_BATCH_SIZE,
             "chunk_size": chunk_size,
             "time_limit": time_limit,
             "label_by_folder": label_by_folder,
             "image_column": image_column,
             "label_column": label_column,
             "key_column": key_column,
-            "recursive": recursive,
-            "limit": limit,
+            "recursive": image_options.recursive,
+            "limit": image_options.limit,
             "executor": executor.value,
             "workers": workers,
             "cpus_per_worker": cpus_per_worker,

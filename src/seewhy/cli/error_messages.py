@@ -2,7 +2,15 @@
 
 WORDS = {
     "seewhy.Classifier(model, class_names=[...])": "--class-names FILE",
+    "Give a name for each class: class_names=[...].": "Give a name for each class: --class-names FILE.",
+    "which may be the background: class_names=[...].": "which may be the background: --class-names FILE.",
+    "if it is a logit, class_names=['background', ...]; or give a seewhy.targets.Region,": "if it is a logit, the "
+    "background first: --class-names FILE. Or, in Python, give a seewhy.targets.Region,",
     "seewhy.Classifier(model, preprocess=..., input_size=(224, 224))": "--input-size 224",
+    "seewhy.Classifier(model, input_size=(224, 224))": "--input-size 224",
+    "seewhy.Classifier(model, input_size=(32, 64, 64))": "--input-size 32x64x64",
+    "Give a seewhy.Volume, a seewhy.Video, or the path of one.": "Give the path of a volume or a video.",
+    "Give a seewhy.Signal, or the path of one.": "Give the path of a signal.",
     "Give the preprocessing: seewhy.Classifier(model, preprocess=...); for a model that takes 0..255, "
     "seewhy.Preprocessing(size=(height, width)).": "Give the preprocessing, such as --preprocessing imagenet; for a "
     "model that takes 0..255, --preprocessing 0..255.",

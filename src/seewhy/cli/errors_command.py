@@ -5,25 +5,13 @@ from typing import Annotated
 
 import typer
 
-from seewhy.cli.options import (
-    METHOD_HELP,
-    MODEL_HELP,
-    ArchitectureOption,
-    BackendOption,
-    ClassNamesOption,
-    InputSizeOption,
-    JsonOption,
-    LayerOption,
-    PreprocessingOption,
-    PromptOption,
-    QuietOption,
-    TrustOption,
-    WeightsOption,
-)
-from seewhy.cli.run_options import DEFAULT_BATCH_SIZE, LIMIT_HELP, BatchSizeOption, DeviceOption, RecursiveOption
+from seewhy.cli.option_groups import ModelOptions
+from seewhy.cli.options import MODEL_HELP, JsonOption, LayerOption, MethodOption, QuietOption
+from seewhy.cli.run_options import DEFAULT_BATCH_SIZE, LIMIT_HELP, BatchSizeOption, RecursiveOption
 
 
 def errors(
+    *,
     model: Annotated[
         str,
         typer.Argument(
@@ -55,17 +43,9 @@ def errors(
     ] = None,
     recursive: RecursiveOption = True,
     batch_size: BatchSizeOption = None,
-    method: Annotated[str, typer.Option(metavar="METHOD", help=METHOD_HELP)] = "auto",
+    method: MethodOption = "auto",
     layer: LayerOption = "auto",
-    weights: WeightsOption = "imagenet",
-    architecture: ArchitectureOption = None,
-    class_names: ClassNamesOption = None,
-    preprocessing: PreprocessingOption = None,
-    input_size: InputSizeOption = None,
-    backend: BackendOption = None,
-    device: DeviceOption = None,
-    prompt: PromptOption = None,
-    trust: TrustOption = False,
+    model_options: ModelOptions,
     quiet: QuietOption = False,
     as_json: JsonOption = False,
     out: Annotated[
@@ -80,23 +60,20 @@ def errors(
     Shows the evidence for the true class and for the predicted class of each. Writes errors.png and errors.csv.
     """
     from seewhy.cli.misclassified import Report, run_of_model, run_of_training
-    from seewhy.cli.model_options import ModelArguments
 
     report: Report = "json" if as_json else "nothing" if quiet else "text"
+    run_at_once = batch_size or DEFAULT_BATCH_SIZE
     if folder is None:
-        run_of_training(Path(model), limit, data, method, report, batch_size or DEFAULT_BATCH_SIZE, device)
+        run_of_training(Path(model), limit, data, method, report, run_at_once, model_options.device)
         return
-    arguments = ModelArguments(
-        model, weights, trust, architecture, class_names, preprocessing, input_size, backend, prompt, device
-    )
     run_of_model(
-        arguments,
+        model_options.arguments(model),
         folder,
         limit,
         method,
         layer,
         out or Path("errors"),
         report,
-        batch_size=batch_size or DEFAULT_BATCH_SIZE,
+        batch_size=run_at_once,
         recursive=recursive,
     )

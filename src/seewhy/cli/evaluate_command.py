@@ -5,28 +5,23 @@ from typing import Annotated
 
 import typer
 
+from seewhy.cli.option_groups import ImageOptions, ModelOptions
 from seewhy.cli.options import (
     DEFAULT_MODEL,
-    MODEL_HELP,
-    ArchitectureOption,
-    BackendOption,
-    ClassNamesOption,
-    InputSizeOption,
     JsonOption,
     LayerOption,
-    PreprocessingOption,
-    PromptOption,
+    ModelOption,
     QuietOption,
     ScoreName,
     ScoreOption,
-    TrustOption,
-    WeightsOption,
+    SettingsOption,
     split_list,
 )
-from seewhy.cli.run_options import DEFAULT_BATCH_SIZE, BatchSizeOption, DeviceOption, LimitOption, RecursiveOption
+from seewhy.cli.run_options import DEFAULT_BATCH_SIZE
 
 
 def evaluate(
+    *,
     source: Annotated[
         list[str],
         typer.Argument(
@@ -34,7 +29,7 @@ def evaluate(
             help="Images; folders, which are searched with their subfolders; or patterns like 'photos/*.jpg'.",
         ),
     ],
-    model: Annotated[str, typer.Option(metavar="MODEL", help=MODEL_HELP)] = DEFAULT_MODEL,
+    model: ModelOption = DEFAULT_MODEL,
     methods: Annotated[
         str,
         typer.Option(
@@ -43,10 +38,7 @@ def evaluate(
             "Gaussian in the centre.",
         ),
     ] = "gradcam,gradcam++,hirescam,layercam,eigencam",
-    settings: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="NAME=VALUE", help="Set an option of a method, such as masks=8000; repeatable."),
-    ] = None,
+    settings: SettingsOption = None,
     metrics: Annotated[
         str,
         typer.Option(
@@ -116,23 +108,13 @@ def evaluate(
             show_default="0.5",
         ),
     ] = None,
-    recursive: RecursiveOption = True,
-    limit: LimitOption = None,
-    batch_size: BatchSizeOption = None,
+    image_options: ImageOptions,
     seed: Annotated[
         int, typer.Option(min=0, metavar="N", help="The seed of all random numbers; the same seed gives the same bits.")
     ] = 0,
     layer: LayerOption = "auto",
     score: ScoreOption = ScoreName.logit,
-    weights: WeightsOption = "imagenet",
-    architecture: ArchitectureOption = None,
-    class_names: ClassNamesOption = None,
-    preprocessing: PreprocessingOption = None,
-    input_size: InputSizeOption = None,
-    backend: BackendOption = None,
-    device: DeviceOption = None,
-    prompt: PromptOption = None,
-    trust: TrustOption = False,
+    model_options: ModelOptions,
     quiet: QuietOption = False,
     as_json: JsonOption = False,
 ) -> None:
@@ -144,13 +126,10 @@ def evaluate(
     """
     from seewhy.cli.evaluate import EvaluateArguments, run
     from seewhy.cli.method_options import parse_methods
-    from seewhy.cli.model_options import ModelArguments
 
     request = EvaluateArguments(
         source=tuple(source),
-        model=ModelArguments(
-            model, weights, trust, architecture, class_names, preprocessing, input_size, backend, prompt, device
-        ),
+        model=model_options.arguments(model),
         methods=parse_methods(methods, settings or []),
         metrics=tuple(split_list(metrics)),
         labels=labels,
@@ -162,23 +141,11 @@ def evaluate(
         formats=tuple(name.lower() for name in split_list(formats)),
         steps=steps,
         min_confidence=min_confidence,
-        batch_size=batch_size or DEFAULT_BATCH_SIZE,
-        recursive=recursive,
-        limit=limit,
+        batch_size=image_options.batch_size or DEFAULT_BATCH_SIZE,
+        recursive=image_options.recursive,
+        limit=image_options.limit,
         seed=seed,
         layer=layer,
         score=score.value,
     )
     run(request, as_json=as_json, quiet=quiet)
-
-
-def metrics(
-    steps: Annotated[
-        int | None, typer.Option(min=1, metavar="N", help="The number of steps for which costs are listed.")
-    ] = None,
-    as_json: JsonOption = False,
-) -> None:
-    """List the metrics of 'seewhy evaluate': what each asks, what it needs, and what it costs in forward passes."""
-    from seewhy.cli.evaluate_printer import print_metrics
-
-    print_metrics(steps, as_json=as_json)

@@ -10,10 +10,9 @@ import typer
 from seewhy.cli.explain import ExplainArguments, make_explainers
 from seewhy.cli.output_files import check_not_an_input, fitting_stem
 from seewhy.cli.result_printer import ResultPrinter
-from seewhy.cli.sample_option import InputValue, paths_of
-from seewhy.errors import InputError, OptionError, OutputError
+from seewhy.cli.sample_option import InputValue, paths_of, read_arrays
+from seewhy.errors import OptionError, OutputError
 from seewhy.explainer import BATCH_SIZE
-from seewhy.numpy_files import read_npy
 from seewhy.results.multi_image_explanation import SUFFIXES, MultiImageExplanation
 
 Sample = dict[str, InputValue] | list[InputValue]
@@ -27,7 +26,7 @@ def run_sample(request: ExplainArguments, sample: Sample, *, as_json: bool, quie
     """
     request.check()
     _check(request)
-    values = _read_arrays(sample)
+    values = read_arrays(sample)
     printer = ResultPrinter(1, is_silent=as_json or quiet)
     facts: list[dict[str, Any]] = []
     stem = "_".join(path.stem for path in paths_of(sample))
@@ -60,23 +59,6 @@ def _check(request: ExplainArguments) -> None:
         if f".{name}" not in SUFFIXES:
             known = ", ".join(suffix[1:] for suffix in SUFFIXES)
             raise OptionError(f"Cannot write the format {name!r} with --input; known: {known}.")
-
-
-def _read_arrays(sample: Sample) -> Any:
-    """Return a sample with the arrays of its .npy files in place of their paths."""
-
-    def read(value: InputValue) -> Any:
-        if not isinstance(value, Path) or value.suffix.lower() != ".npy":
-            return value
-        try:
-            return read_npy(value)
-        except (OSError, ValueError) as error:
-            reason = getattr(error, "strerror", None) or error
-            raise InputError(f"{value} is not an array that numpy.save wrote: {reason}.") from error
-
-    if isinstance(sample, dict):
-        return {name: read(value) for name, value in sample.items()}
-    return [read(value) for value in sample]
 
 
 def _write(

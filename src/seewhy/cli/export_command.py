@@ -5,28 +5,13 @@ from typing import Annotated
 
 import typer
 
-from seewhy.cli.options import (
-    METHOD_HELP,
-    MODEL_HELP,
-    ArchitectureOption,
-    BackendOption,
-    ClassNamesOption,
-    InputSizeOption,
-    JsonOption,
-    LayerOption,
-    PreprocessingOption,
-    PromptOption,
-    ScoreName,
-    ScoreOption,
-    TokensOption,
-    TrustOption,
-    WeightsOption,
-    split_list,
-)
+from seewhy.cli.option_groups import LayerOptions, ModelOptions
+from seewhy.cli.options import JsonOption, MethodOption, ModelArgument, SettingsOption, split_list
 
 
 def export(
-    model: Annotated[str, typer.Argument(metavar="MODEL", help=MODEL_HELP)],
+    *,
+    model: ModelArgument,
     to: Annotated[
         str | None,
         typer.Option(
@@ -42,14 +27,7 @@ def export(
             metavar="FILE", help="Where the model is written.", show_default="NAME-explained in the current folder"
         ),
     ] = None,
-    weights: WeightsOption = "imagenet",
-    architecture: ArchitectureOption = None,
-    class_names: ClassNamesOption = None,
-    preprocessing: PreprocessingOption = None,
-    input_size: InputSizeOption = None,
-    backend: BackendOption = None,
-    prompt: PromptOption = None,
-    trust: TrustOption = False,
+    model_options: ModelOptions,
     targets: Annotated[
         str | None,
         typer.Option(
@@ -58,14 +36,9 @@ def export(
             show_default="top-5",
         ),
     ] = None,
-    method: Annotated[str, typer.Option(metavar="METHOD", help=METHOD_HELP)] = "auto",
-    settings: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="NAME=VALUE", help="Set an option of the method; may be repeated."),
-    ] = None,
-    layer: LayerOption = "auto",
-    score: ScoreOption = ScoreName.logit,
-    tokens: TokensOption = None,
+    method: MethodOption = "auto",
+    settings: SettingsOption = None,
+    layer_options: LayerOptions,
     preprocess: Annotated[
         bool,
         typer.Option(
@@ -100,20 +73,16 @@ def export(
     """
     from seewhy.cli.export import ExportArguments, run
     from seewhy.cli.method_options import parse_method
-    from seewhy.cli.model_options import ModelArguments
-    from seewhy.cli.tokens_option import parse_tokens
 
     request = ExportArguments(
-        model=ModelArguments(
-            model, weights, trust, architecture, class_names, preprocessing, input_size, backend, prompt
-        ),
+        model=model_options.arguments(model),
         to=to,
         out=out,
         targets=None if targets is None else split_list(targets),
         method=parse_method(method, settings or []),
-        layer=layer,
-        score=score.value,
-        tokens=parse_tokens(tokens),
+        layer=layer_options.layer,
+        score=layer_options.score.value,
+        tokens=layer_options.grid(),
         preprocess=preprocess,
         place=place,
         tolerance=tolerance,

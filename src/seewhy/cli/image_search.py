@@ -7,7 +7,7 @@ from pathlib import Path
 
 from seewhy.errors import ImageError, OptionError
 from seewhy.images.finding import FoundImage, find_images, is_below
-from seewhy.recordings.finding import find_recordings
+from seewhy.recordings.finding import DICOM_SUFFIXES, RECORDING_SUFFIXES, find_recordings
 
 
 @dataclass
@@ -68,7 +68,9 @@ def _recordings_in(argument: str, outside: Path | None, *, recursive: bool) -> l
 
 
 def check_single_image(path: Path) -> None:
-    """Raise ImageError if there is no file at the path, or OptionError for a folder."""
+    """Raise ImageError if there is no file at the path, or OptionError for a folder or a recording."""
     if path.is_dir():
         raise OptionError(f"{path} is a folder; expected an image.")
     find_images(str(path))
+    if path.name.lower().endswith((*RECORDING_SUFFIXES, *DICOM_SUFFIXES)):
+        raise OptionError(f"{path} is a volume, a signal or a video; expected an image.")

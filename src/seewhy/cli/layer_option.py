@@ -1,8 +1,10 @@
 """The option `--layer`: suggest only layers that can be explained."""
 
+from typing import Any
+
 import numpy as np
 
-from seewhy.errors import LayerError, did_you_mean
+from seewhy.errors import InputError, LayerError, ModelError, ModelRunError, did_you_mean
 from seewhy.frameworks import LayerCall
 from seewhy.frameworks.layers import AUTO
 from seewhy.frameworks.one_input import calls_by_input
@@ -21,7 +23,7 @@ def find_layer(classifier: Classifier, layer: str) -> str:
     except LayerError as error:
         if "There is no layer" not in str(error):
             raise
-        paths = list(dict.fromkeys(call.path for call in layer_calls(classifier) if call.has_space))
+        paths = _spatial_paths(classifier)
         names = [*paths, *(path.rsplit("/", 1)[-1] for path in paths)]
         raise LayerError(
             f"There is no layer {layer!r} in the model.{did_you_mean(layer, names)} 'seewhy layers MODEL' lists the "
@@ -30,11 +32,26 @@ def find_layer(classifier: Classifier, layer: str) -> str:
     return layer
 
 
-def sample_inputs(classifier: Classifier) -> InputBatch:
+def _spatial_paths(classifier: Classifier) -> list[str]:
+    """Return the paths of the layers that can be explained; of all where the model cannot run without its inputs."""
+    try:
+        calls = layer_calls(classifier, sample_inputs(classifier))
+    except (InputError, ModelError, ModelRunError):
+        return list(classifier.framework.layer_paths())
+    return list(dict.fromkeys(call.path for call in calls if call.has_space))
+
+
+def sample_inputs(classifier: Classifier, sample: Any = None) -> InputBatch:
     """Return the input of an image of noise: in a blank one, positions may have no gradient that have one otherwise.
 
     For a model with several inputs, an image of noise for each that takes images.
+
+    Args:
+        classifier: The model.
+        sample: The values that were given for the inputs, which are then taken; None or empty where none were.
     """
+    if sample:
+        return classifier.preprocess([sample]).values
     random, framework = np.random.default_rng(0), classifier.framework
 
     def noise(height: int, width: int) -> ImageArray:
@@ -47,6 +64,6 @@ def sample_inputs(classifier: Classifier) -> InputBatch:
     return framework.check_inputs(classifier.preprocess([noise(*classifier.input_size)]))
 
 
-def layer_calls(classifier: Classifier) -> tuple[LayerCall, ...]:
+def layer_calls(classifier: Classifier, inputs: InputBatch) -> tuple[LayerCall, ...]:
     """Run the model on an image, and return the calls of its layers."""
-    return calls_by_input(classifier.framework, sample_inputs(classifier))
+    return calls_by_input(classifier.framework, inputs)

@@ -6,6 +6,7 @@ import warnings
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 import typer
 from rich.console import Console
@@ -16,22 +17,34 @@ from seewhy.attribution.layer_warnings import faults
 from seewhy.cli.error_messages import command_line_message
 from seewhy.cli.layer_option import layer_calls, sample_inputs
 from seewhy.cli.model_options import ModelArguments
+from seewhy.cli.sample_option import InputValue, read_arrays
 from seewhy.cli.tables import print_line, print_table
-from seewhy.errors import SeewhyError, SeewhyWarning
+from seewhy.errors import InputError, ModelRunError, SeewhyError, SeewhyWarning
 from seewhy.explainer import Explainer
 from seewhy.frameworks import LayerCall
 from seewhy.frameworks.one_input import image_leaves
+from seewhy.frameworks.structures import InputBatch
 from seewhy.models import Classifier
 from seewhy.startup_log import quiet_start
 
+Sample = dict[str, InputValue] | list[InputValue]
 
-def run(model: ModelArguments, *, check: bool, as_json: bool) -> None:
-    """Print the layers of a model that have spatial output, in call order, and mark the one that "auto" selects."""
+
+def run(model: ModelArguments, sample: Sample, *, check: bool, as_json: bool) -> None:
+    """Print the layers of a model that have spatial output, in call order, and mark the one that "auto" selects.
+
+    Args:
+        model: Loads it.
+        sample: The values of its inputs; empty for noise.
+        check: Also print the evidence about each layer.
+        as_json: Print JSON.
+    """
     with quiet_start():
         classifier = model.load()
-        calls = layer_calls(classifier)
-        selected, refusal = _auto_layers(classifier)
-        trials = _trials(classifier) if check else {}
+        inputs = _inputs(classifier, read_arrays(sample))
+        calls = layer_calls(classifier, inputs)
+        selected, refusal = _auto_layers(classifier, inputs)
+        trials = dict(Explainer(classifier).judge_layers(inputs)) if check else {}
     spatial = [call for call in calls if call.has_space]
     counts = Counter(call.path for call in spatial)
     auto = {name: _position(spatial, layer) for name, layer in selected.items()}
@@ -72,8 +85,23 @@ def _position(calls: Sequence[LayerCall], layer: str | None) -> int | None:
     return max((position for position, call in enumerate(calls) if layer in (call.path, call.name)), default=None)
 
 
-def _trials(classifier: Classifier) -> dict[LayerCall, Trial]:
-    return dict(Explainer(classifier).judge_layers(sample_inputs(classifier)))
+def _inputs(classifier: Classifier, sample: Any) -> InputBatch:
+    """Return what the model runs on.
+
+    Raises:
+        InputError, ModelRunError: It cannot; for a model with several inputs, the message says how to give them.
+    """
+    try:
+        inputs = sample_inputs(classifier, sample)
+        classifier.framework.calls(inputs)
+    except (InputError, ModelRunError) as error:
+        if sample or classifier.framework.input_count() == 1:
+            raise
+        options = " ".join(f"--input {name}=VALUE" for name in classifier.framework.declared_inputs())
+        raise InputError(
+            f"The layers cannot be listed without values for the inputs, {options}. On noise: {error}"
+        ) from error
+    return inputs
 
 
 def _plain(call: LayerCall) -> LayerCall:
@@ -115,14 +143,13 @@ def _auto_mark(auto: Mapping[str, int | None], position: int) -> str:
     return "<- auto" + "".join(f" {name}" for name in names if name) if names else ""
 
 
-def _auto_layers(classifier: Classifier) -> tuple[dict[str, str | None], dict[str, str]]:
+def _auto_layers(classifier: Classifier, inputs: InputBatch) -> tuple[dict[str, str | None], dict[str, str]]:
     """Return the layer that "auto" explains, by the name of the input, which is empty for a model with one input.
 
     Where it refuses the model, the layer is None; also return why it does.
     """
     classifier = copy.copy(classifier)
     classifier.layer = None
-    inputs = sample_inputs(classifier)
     names = classifier.framework.input_names(inputs)
     selected, refusals = dict[str, str | None](), dict[str, str]()
     if classifier.framework.detector(classifier.framework.check_inputs(inputs)) is not None:

@@ -100,6 +100,18 @@ PreprocessingOption = Annotated[
         show_default="that of the model",
     ),
 ]
+SampleOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--input",
+        metavar="NAME=VALUE",
+        help="An input of a model with several, instead of IMAGE; repeated for each: left=a.jpg, right=b.jpg. "
+        "VALUE is an image; numbers for an input that takes no image, age=41 or box=0.1,0.2; or a .npy file. "
+        "Without names, in the order of the inputs.",
+        show_default=False,
+    ),
+]
+
 InputSizeOption = Annotated[
     str | None,
     typer.Option(
@@ -112,7 +124,7 @@ InputSizeOption = Annotated[
 BackendOption = Annotated[
     str | None,
     typer.Option(
-        metavar="onnx|openvino|tensorflow|jax|torch",
+        metavar="onnx|openvino|keras|tensorflow|jax|torch",
         help="What runs the model: onnx or openvino for any; efficientnet-lite0 is built for the others, too.",
         show_default="the model's framework; for efficientnet-lite0 ONNX Runtime, else Keras, else PyTorch",
     ),
@@ -124,6 +136,19 @@ PromptOption = Annotated[
         help='A text that becomes a class of a model which compares images with texts, such as CLIP: "a photo of a '
         'dog". May be repeated.',
         show_default=False,
+    ),
+]
+ModelOption = Annotated[str, typer.Option(metavar="MODEL", help=MODEL_HELP)]
+ModelArgument = Annotated[str, typer.Argument(metavar="MODEL", help=MODEL_HELP)]
+TargetsOption = Annotated[str, typer.Option(metavar="CLASS,...", help=TARGETS_HELP)]
+MethodOption = Annotated[str, typer.Option(metavar="METHOD", help=METHOD_HELP)]
+SettingsOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="NAME=VALUE",
+        help="Set an option of the method, such as masks=8000; may be repeated. 'seewhy methods' lists the options of "
+        "each method.",
     ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, and nothing else, on standard output.")]

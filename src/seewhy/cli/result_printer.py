@@ -12,7 +12,6 @@ from seewhy.cli.run_summary import RunSummary
 from seewhy.cli.tables import print_line, print_table
 from seewhy.results.explained_targets import SHOWN_PREDICTIONS, ExplainedTargets
 from seewhy.results.multi_image_explanation import MultiImageExplanation
-from seewhy.results.recording_explanation import RecordingExplanation
 
 MAX_IN_FULL = 3
 """The number of images above which each image gets a single line, and a progress bar is shown."""
@@ -117,14 +116,14 @@ class ResultPrinter:
         for target in first.targets:
             probability = "" if target.probability is None else f", probability {target.probability:.4f}"
             name = target.name if target.index < 0 else f"{target.index} {target.name}"
-            line = f"explained {name}: score {target.score:.3f}{probability}"
+            place = "" if target.box is None else f", at ({', '.join(f'{edge:.0f}' for edge in target.box)})"
+            line = f"explained {name}: score {target.score:.3f}{probability}{place}"
             print_line(self._console, line)
 
     def _print_layer(self, explanation: ExplainedTargets, prefix: str = "") -> None:
         """Print the layer and the method, for which targets there is no evidence, and the checks of heatmaps."""
         empty = ", ".join(target.name for target in explanation.targets if not target.has_evidence)
-        noun = explanation.recording.noun if isinstance(explanation, RecordingExplanation) else "image"
-        note = f"; no evidence for {empty} in the {noun}" if empty else ""
+        note = f"; no evidence for {empty} in the {explanation.noun}" if empty else ""
         reason = f" (auto: {explanation.method_reason})" if explanation.method_reason else ""
         print_line(self._console, f"{prefix}layer {explanation.layer}, method {explanation.method}{reason}{note}")
         for target in explanation.targets:

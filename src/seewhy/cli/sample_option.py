@@ -1,14 +1,14 @@
 """The option `--input`: the inputs of a model with several, such as left=a.jpg, right=b.jpg and age=41.
 
-It imports no library, for a mistake to be said at once.
+It imports no library before it is known to be right, for a mistake to be said at once.
 """
 
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
-from seewhy.errors import ImageNotFoundError, OptionError, short_repr
+from seewhy.errors import ImageNotFoundError, InputError, OptionError, short_repr
 
 InputValue: TypeAlias = Path | list[float] | float
 """The path of an image or of an array; numbers; or one."""
@@ -55,6 +55,28 @@ def paths_of(sample: dict[str, InputValue] | list[InputValue]) -> list[Path]:
     return [value for value in values if isinstance(value, Path)]
 
 
+def read_arrays(sample: dict[str, InputValue] | list[InputValue]) -> Any:
+    """Return a sample with the arrays of its .npy files in place of their paths.
+
+    Raises:
+        InputError: A file is no array.
+    """
+    from seewhy.numpy_files import read_npy
+
+    def read(value: InputValue) -> Any:
+        if not isinstance(value, Path) or value.suffix.lower() != ".npy":
+            return value
+        try:
+            return read_npy(value)
+        except (OSError, ValueError) as error:
+            reason = getattr(error, "strerror", None) or error
+            raise InputError(f"{value} is not an array that numpy.save wrote: {reason}.") from error
+
+    if isinstance(sample, dict):
+        return {name: read(value) for name, value in sample.items()}
+    return [read(value) for value in sample]
+
+
 def _split(option: str) -> tuple[str | None, str]:
     """Split NAME=VALUE; a path may have a "=" in it, too."""
     name, sign, value = option.partition("=")
@@ -69,7 +91,7 @@ def _parse(value: str) -> InputValue:
     if os.path.exists(value):
         return Path(value)
     try:
-        numbers = [float(part) for part in value.split(",")]
+        numbers = [float(part) for part in value.removesuffix(",").split(",")]  # "41," is a list of one
     except ValueError as error:
         raise ImageNotFoundError(f"There is no image at {value}, and it is no list of numbers.") from error
     return numbers if "," in value else numbers[0]

@@ -5,22 +5,12 @@ from typing import Annotated
 
 import typer
 
-from seewhy.cli.options import (
-    DEFAULT_MODEL,
-    MODEL_HELP,
-    ArchitectureOption,
-    BackendOption,
-    ClassNamesOption,
-    InputSizeOption,
-    PreprocessingOption,
-    PromptOption,
-    TrustOption,
-    WeightsOption,
-)
-from seewhy.cli.run_options import DeviceOption
+from seewhy.cli.option_groups import ModelOptions
+from seewhy.cli.options import DEFAULT_MODEL, MODEL_HELP
 
 
 def serve(
+    *,
     model: Annotated[
         list[str] | None,
         typer.Option(
@@ -29,15 +19,7 @@ def serve(
             show_default=DEFAULT_MODEL,
         ),
     ] = None,
-    weights: WeightsOption = "imagenet",
-    architecture: ArchitectureOption = None,
-    class_names: ClassNamesOption = None,
-    preprocessing: PreprocessingOption = None,
-    input_size: InputSizeOption = None,
-    backend: BackendOption = None,
-    device: DeviceOption = None,
-    prompt: PromptOption = None,
-    trust: TrustOption = False,
+    model_options: ModelOptions,
     batch: Annotated[
         Path | None,
         typer.Option(
@@ -81,19 +63,13 @@ def serve(
     Images stay on this machine, in memory, and are discarded after the response. Stop it with Ctrl+C or SIGTERM;
     running requests are finished first.
     """
-    from seewhy.cli.model_options import ModelArguments
     from seewhy.cli.serve import run, run_batch
 
     if batch is not None:
         run_batch(batch, model or (), host, port, allow_host or ())
         return
     run(
-        [
-            ModelArguments(
-                source, weights, trust, architecture, class_names, preprocessing, input_size, backend, prompt, device
-            )
-            for source in model or [DEFAULT_MODEL]
-        ],
+        [model_options.arguments(source) for source in model or [DEFAULT_MODEL]],
         host,
         port,
         allow_host or (),

@@ -5,27 +5,13 @@ from typing import Annotated
 
 import typer
 
-from seewhy.cli.options import (
-    METHOD_HELP,
-    MODEL_HELP,
-    ArchitectureOption,
-    BackendOption,
-    ClassNamesOption,
-    InputSizeOption,
-    LayerOption,
-    PreprocessingOption,
-    PromptOption,
-    QuietOption,
-    ScoreName,
-    ScoreOption,
-    TokensOption,
-    TrustOption,
-    WeightsOption,
-)
+from seewhy.cli.option_groups import LayerOptions, ModelOptions
+from seewhy.cli.options import MethodOption, ModelArgument, QuietOption
 
 
 def site(
-    model: Annotated[str, typer.Argument(metavar="MODEL", help=MODEL_HELP)],
+    *,
+    model: ModelArgument,
     out: Annotated[
         Path, typer.Option(metavar="FOLDER", help="The folder to write: a new one, an empty one, or a site to replace.")
     ] = Path("site"),
@@ -46,18 +32,9 @@ def site(
             show_default="three photos for a model with the classes of ImageNet, else none",
         ),
     ] = None,
-    method: Annotated[str, typer.Option(metavar="METHOD", help=METHOD_HELP)] = "auto",
-    layer: LayerOption = "auto",
-    score: ScoreOption = ScoreName.logit,
-    tokens: TokensOption = None,
-    weights: WeightsOption = "imagenet",
-    architecture: ArchitectureOption = None,
-    class_names: ClassNamesOption = None,
-    preprocessing: PreprocessingOption = None,
-    input_size: InputSizeOption = None,
-    backend: BackendOption = None,
-    prompt: PromptOption = None,
-    trust: TrustOption = False,
+    method: MethodOption = "auto",
+    layer_options: LayerOptions,
+    model_options: ModelOptions,
     quiet: QuietOption = False,
 ) -> None:
     """Write a page for any static host, which runs the model in the visitor's browser.
@@ -65,11 +42,16 @@ def site(
     The host only serves files; visitors' photos never leave their browsers. The page needs HTTP: it does not work when
     it is opened from the disk.
     """
-    from seewhy.cli.model_options import ModelArguments
     from seewhy.cli.site import run
-    from seewhy.cli.tokens_option import parse_tokens
 
-    arguments = ModelArguments(
-        model, weights, trust, architecture, class_names, preprocessing, input_size, backend, prompt
+    run(
+        model_options.arguments(model),
+        out,
+        targets,
+        sample,
+        method,
+        layer_options.layer,
+        layer_options.score.value,
+        layer_options.grid(),
+        is_quiet=quiet,
     )
-    run(arguments, out, targets, sample, method, layer, score.value, parse_tokens(tokens), is_quiet=quiet)

@@ -127,7 +127,7 @@ def run(
         folder.check_unused()
     source_options = _source_options(options)
     explainer = made_explainer(model)
-    target = _same_for_all(explainer.classifier.resolve(targets))
+    target = _same_for_all(explainer.classifier.resolve(targets, explainer.output))
     size = _check_chunk_size(chunk_size, explainer)
     found = find_source(source, size, source_options, outside=folder.path)
     check_apart(os.fspath(source), folder.path)

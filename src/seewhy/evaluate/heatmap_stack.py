@@ -12,6 +12,8 @@ from seewhy.evaluate.tensor_values import as_array
 from seewhy.images.geometry import WHOLE, Placement
 from seewhy.results.explanation import Explanation
 from seewhy.results.heatmaps import Heatmaps
+from seewhy.results.multi_image_explanation import MultiImageExplanation
+from seewhy.results.recording_explanation import RecordingExplanation
 from seewhy.types import BoolArray, DoubleArray
 
 HeatmapsLike = Heatmaps | Sequence[Explanation] | Sequence[ArrayLike] | ArrayLike
@@ -99,6 +101,18 @@ def positive_part(heatmaps: DoubleArray) -> DoubleArray:
     return np.asarray(np.divide(positive, peaks, out=np.full_like(positive, np.nan), where=peaks > 0))
 
 
+def _check_of_one_image(explanations: Sequence[Any]) -> None:
+    """Raise InputError for explanations of something else than one image each."""
+    for each in explanations:
+        if isinstance(each, MultiImageExplanation):
+            names = ", ".join(f"explanation[{name!r}]" for name in each)
+            raise InputError(
+                f"An explanation of several images was given; a metric takes that of one image each, such as {names}."
+            )
+        if isinstance(each, RecordingExplanation):
+            raise InputError(f"A {type(each).__name__} was given; a metric takes explanations of images.")
+
+
 def _stack(heatmaps: HeatmapsLike) -> HeatmapStack:
     if isinstance(heatmaps, Heatmaps):
         height, width = heatmaps.values.shape[2:] if heatmaps.values.ndim == 4 else (1, 1)
@@ -106,6 +120,7 @@ def _stack(heatmaps: HeatmapsLike) -> HeatmapStack:
         return HeatmapStack(
             _scaled(heatmaps.values), (placement,) * len(heatmaps), tuple(map(tuple, heatmaps.indices.tolist()))
         )
+    _check_of_one_image(heatmaps if isinstance(heatmaps, (list, tuple)) else [heatmaps])
     if isinstance(heatmaps, Explanation):
         heatmaps = [heatmaps]
     if isinstance(heatmaps, (list, tuple)) and heatmaps and all(isinstance(each, Explanation) for each in heatmaps):

@@ -10,13 +10,12 @@ from seewhy.errors import ModelError, OptionError, short_repr
 from seewhy.evaluate.correlation import similarities, similarity_of
 from seewhy.evaluate.curve import Curve
 from seewhy.evaluate.explained_images import EXPLAINED_AT_ONCE, ExplainedImages, check_explainer, explained_batches
-from seewhy.evaluate.model_scores import ImagesLike, image_list, running_model
+from seewhy.evaluate.model_scores import ImagesLike, RunningModel, image_list, running_model
 from seewhy.explainer import Explainer
-from seewhy.frameworks import Framework
 from seewhy.frameworks.kernels import Kernels
 from seewhy.frameworks.structures import InputBatch
 from seewhy.methods.checks import integer
-from seewhy.targets import TargetSpec
+from seewhy.targets import Objective, Target, TargetSpec
 from seewhy.types import DoubleArray
 
 Mode = Literal["cascading", "independent"]
@@ -48,8 +47,9 @@ def model_randomization(
     The kernels and matrices of a layer are drawn anew from a normal distribution with their mean and standard
     deviation, cut off at two standard deviations; biases and the scales of normalisations are left as they are. The
     draws depend on the position of a kernel from the output and on nothing that a framework decides, so a model has the
-    same value in each; a model whose normalisations were folded into its kernels has other kernels. The layers are
-    put together into parts with about as many layers each. The model gets its own weights back, bit for bit, also when
+    same value in each; a model whose normalisations were folded into its kernels has other kernels. Layers on
+    which the scores do not depend are left out, and prompts keep their embeddings. The layers are put together into
+    parts with about as many layers each. The model gets its own weights back, bit for bit, also when
     this is interrupted; until then, no other thread may use a Keras model.
 
     Args:
@@ -128,12 +128,13 @@ def randomization_curve(
     if mode not in ("cascading", "independent"):
         raise OptionError(f"mode is {short_repr(mode)}; expected 'cascading' or 'independent'.")
     all_images = image_list(images)
-    first = running_model(check_explainer(explainer), score=explainer.score, batch_size=batch_size).inputs(
-        all_images[:1]
-    )
-    parts = layer_parts(explainer.framework, first, integer("stages", stages))
+    model = running_model(check_explainer(explainer), score=explainer.score, batch_size=batch_size)
+    first, target = model.inputs(all_images[:1]), model.objective(targets).target
+    target.check_images(len(all_images))
+    target = target.slice_images(0, 1)
+    parts = layer_parts(explainer, first, target, integer("stages", stages))
     # The layer and the method that "auto" takes for the model with its own weights.
-    heatmaps = explainer.heatmaps(first)
+    heatmaps = explainer.heatmaps(first, target)
     explainer = explainer.fix_choices(explainer.method_of(heatmaps), heatmaps.layer)
     values: list[DoubleArray] = []
     for batch in explained_batches(explainer, all_images, targets, batch_size=batch_size):
@@ -182,17 +183,45 @@ def random_like(array: NDArray[np.generic], random: np.random.Generator) -> NDAr
 
 
 def _explain_with(explainer: Explainer, kernels: Kernels, batch: ExplainedImages) -> DoubleArray:
-    with explainer.framework.with_kernels(kernels) as framework:
+    with explainer.framework.with_kernels(kernels) as framework, explainer.classifier.holding_prompts():
         return batch.on_input(batch.explain(batch.pixels, explainer.with_framework(framework)))
 
 
-def layer_parts(framework: Framework, inputs: InputBatch, stages: int) -> list[list[str]]:
-    """Return the layers with kernels, from the output to the input, in parts of about as many layers each."""
+def layer_parts(explainer: Explainer, inputs: InputBatch, target: Target, stages: int) -> list[list[str]]:
+    """Return the layers with kernels, from the output to the input, in parts of about as many layers each.
+
+    Layers on which the scores do not depend are left out, such as a head of training, a text tower, and the head of
+    another output: an exported model does not have them.
+
+    Raises:
+        ModelError: There is none.
+    """
+    framework = explainer.classifier.framework  # which runs other kernels at once, where a backend exports them
     order = {call.path: position for position, call in enumerate(framework.calls(inputs))}
-    paths = sorted(framework.kernels(), key=lambda path: order.get(path, -1), reverse=True)
+    kernels = framework.kernels()
+    # A module whose weights others read, as in attention, is not called, and takes part all the same.
+    doubtful = [path for path in kernels if path not in order or explainer.output is not None]
+    idle = _idle_layers(explainer, inputs, target, {path: kernels[path] for path in doubtful})
+    paths = sorted(kernels.keys() - idle, key=lambda path: order.get(path, -1), reverse=True)
     if not paths:
         raise ModelError("No layer of the model has a kernel or a matrix, so its weights cannot be randomised.")
     return [part.tolist() for part in np.array_split(np.array(paths, dtype=object), min(stages, len(paths)))]
+
+
+def _idle_layers(explainer: Explainer, inputs: InputBatch, target: Target, kernels: Kernels) -> set[str]:
+    """Return the layers on whose kernels the scores do not depend."""
+    classifier, idle = explainer.classifier, set()
+    objective = Objective(target, explainer.score, explainer.output)
+    own, _ = RunningModel(classifier, classifier.framework, explainer.score, explainer.output, 1).scores(
+        inputs, objective
+    )
+    for path, arrays in kernels.items():
+        drawn = tuple(random_like(array, np.random.default_rng(0)) for array in arrays)
+        with classifier.framework.with_kernels({path: drawn}) as framework:
+            changed = RunningModel(classifier, framework, explainer.score, explainer.output, 1)
+            if np.array_equal(changed.scores(inputs, objective)[0], own):
+                idle.add(path)
+    return idle
 
 
 def randomization_explanations(*, stages: int = STAGES, **_: object) -> int:

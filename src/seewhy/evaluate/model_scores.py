@@ -17,6 +17,7 @@ from seewhy.frameworks.layers import INPUT
 from seewhy.frameworks.structures import InputBatch, is_image_batch, leaves, only_leaf
 from seewhy.images.reading import ImageLike
 from seewhy.models import Classifier, Inputs
+from seewhy.models.samples import is_sample
 from seewhy.targets import Class, Objective, TargetSpec
 from seewhy.types import DoubleArray, FloatArray, Score
 
@@ -63,7 +64,7 @@ class RunningModel:
 
     def objective(self, targets: TargetSpec) -> Objective:
         """Return what the scores of targets are."""
-        return Objective(self.classifier.resolve(as_list(targets)), self.score, self.output)
+        return Objective(self.classifier.resolve(as_list(targets), self.output), self.score, self.output)
 
     def inputs(self, images: Any) -> InputBatch:
         """Return images, or inputs that are preprocessed already, as the model takes them.
@@ -71,6 +72,11 @@ class RunningModel:
         Raises:
             InputError: The model has other inputs than one of images.
         """
+        if not _is_preprocessed(images) and any(map(is_sample, images)):
+            raise InputError(
+                "The metrics change the pixels of the one image that a model takes; given samples of several inputs. "
+                "Give images, and a model with one input."
+            )
         values = images if _is_preprocessed(images) else self.classifier.preprocess(images)
         inputs = self.framework.check_inputs(values)
         if not is_image_batch(inputs):

@@ -75,7 +75,7 @@ def _runner(batch: EvaluatedBatch, image: int) -> PerturbationRunner:
     inputs = np.moveaxis(pixels, -1, 1) if model.framework.channels_first else pixels
     objective = batch.images.objective.for_image(image)
     return PerturbationRunner(
-        model.framework, model.framework.check_inputs(inputs), LayerChoice(INPUT), objective, model.batch_size
+        model.framework, model.framework.check_inputs(inputs), lambda: LayerChoice(INPUT), objective, model.batch_size
     )
 
 

@@ -36,7 +36,13 @@ def check_explainer(explainer: Explainer) -> None:
     Raises:
         MethodError: The method needs more than one backward pass.
         OptionError: Heatmaps are averaged or fused, or the model runs in another precision.
+        ModelError: The model has an image and a text tower.
     """
+    if explainer.classifier.framework.text_tower() is not None:
+        raise ModelError(
+            f"The model {explainer.classifier.name!r} has an image and a text tower, and is not exported: it is run in "
+            "PyTorch. Export a classifier."
+        )
     if not explainer.method.is_auto:
         check_method(explainer.method)
     if len(explainer.layer_choices) > 1:
@@ -85,7 +91,7 @@ def exported_classes(explainer: Explainer, targets: TargetSpec | None, inputs: I
         return min(DEFAULT_COUNT, count)
     if isinstance(targets, str) and targets.strip().lower() == ALL:
         return None
-    target = explainer.classifier.resolve(targets)
+    target = explainer.classifier.resolve(targets, explainer.output)
     if isinstance(target, TopK):
         target.check_outputs((None, count))
         return target.k

@@ -1,13 +1,14 @@
 """What a detector finds in an image, and what runs it."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol, final
 
 from seewhy.frameworks.structures import InputBatch
 from seewhy.images.geometry import InputBox
 from seewhy.representation import ShortRepr
 from seewhy.targets import Objective
+from seewhy.types import FloatArray
 
 CLASS_LOGITS = "class_logits"
 """The key under which a detector's class logits are read, (N, candidates, columns)."""
@@ -26,12 +27,15 @@ class DetectedBox(ShortRepr):
         class_: The index of its class.
         score: How sure the model is, in 0..1.
         number: Its position among the model's detections of the image.
+        probabilities: float32 (C,), of every class, of the candidate that it was made of; None where the model does not
+            give them.
     """
 
     box: Box
     class_: int
     score: float
     number: int
+    probabilities: FloatArray | None = field(default=None, compare=False)
 
 
 class DetectorRunner(Protocol):

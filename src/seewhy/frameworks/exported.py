@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, final
 import numpy as np
 from numpy.typing import NDArray
 
-from seewhy.errors import LayerError, ModelError, warn
+from seewhy.errors import LayerError, ModelError, OptionError, warn
 from seewhy.frameworks.base import CaptureType, Framework, Head
 from seewhy.frameworks.compiled import CompiledCache
 from seewhy.frameworks.export_settings import ExplainedModel, ExportSettings
@@ -91,10 +91,22 @@ class Exported(SameInputsWrapper):
                 held.close()
             yield
 
+    def detector(self, inputs: InputBatch) -> None:
+        """Return None, as the model is no detector.
+
+        Raises:
+            OptionError: It is one.
+        """
+        if self._framework.detector(inputs) is not None:
+            raise OptionError(
+                f"backend={self._on!r} cannot run a detector: how many boxes it finds depends on the image, and an "
+                "exported model does not tell which candidate a box was made of. Leave out backend."
+            )
+
     @contextmanager
     def with_kernels(self, kernels: Kernels) -> Iterator[Framework]:
-        with self._framework.with_kernels(kernels):
-            yield Exported(self._framework, self._on, self._precision)  # its exports have these kernels
+        with self._framework.with_kernels(kernels) as framework:  # a copy, of a model of ONNX
+            yield Exported(framework, self._on, self._precision)  # its exports have these kernels
 
     def to_numpy(self, tensor: NativeTensor) -> NDArray[Any]:
         return tensor if isinstance(tensor, np.ndarray) else self._framework.to_numpy(tensor)

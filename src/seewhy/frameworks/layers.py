@@ -153,9 +153,13 @@ def check_tapped(layer: LayerChoice, calls: Iterable[LayerCall], hint: str = "")
             f"The layer {layer.path!r} {obstacle}, where its output cannot be reached. Give another layer."
         )
     raise LayerError(
-        f"The layer {layer.path!r} cannot be explained: its output {layer_calls[-1].shape or ''} is not one tensor "
+        f"The layer {layer.path!r} cannot be explained: its output{_shape_text(layer_calls[-1])} is not one tensor "
         "with more than one position. Explainer.layers lists the layers that can."
     )
+
+
+def _shape_text(call: LayerCall) -> str:
+    return "" if call.shape is None else f" {call.shape}"
 
 
 def no_gradient(path: str) -> NoGradientError:

@@ -29,6 +29,12 @@ class ModelInputs(ABC):
         shape = self.input_shape()
         return len(shape) - 2 if isinstance(shape, tuple) and len(shape) > 2 else None
 
+    def input_channels(self) -> int | None:
+        """Return the number of channels of the model's one input; None where it is unknown."""
+        shape = self.input_shape()
+        channels = (shape[1] if self.channels_first else shape[-1]) if isinstance(shape, tuple) else None
+        return channels if isinstance(channels, int) else None
+
     def input_types(self) -> Any:
         """Return the type of each input, a `numpy.dtype`, in the structure of `input_shape`; None if it is unknown."""
         return None
@@ -38,7 +44,7 @@ class ModelInputs(ABC):
 
         Images are float32; whole numbers and booleans keep their type among several inputs, see `InputBatch`.
         """
-        return check_arrays(inputs, self.input_shape())
+        return check_arrays(inputs, self.input_shape(), self.declared_inputs())
 
     def image_size(self, inputs: InputBatch, leaf: int = 0) -> tuple[int, int]:
         """Return (h, w) of a batch of images, in pixels; of several inputs, that of the one at position `leaf`."""

@@ -47,8 +47,7 @@ class ModelLayers:
     def __init__(self, find: Callable[[], dict[str, Any]], structure: Callable[[], list[Any]]) -> None:
         self._find = find
         self._structure = structure
-        self._known = structure()
-        self._layers = Layers(find(), next(_versions), Evidence())
+        self._found = (structure(), Layers(find(), next(_versions), Evidence()))
         self._held = threading.local()
 
     @contextmanager
@@ -66,8 +65,9 @@ class ModelLayers:
         held: Layers | None = getattr(self._held, "layers", None)
         if held is not None:
             return held
-        layers, structure = self._layers, self._structure()
-        if structure != self._known:
-            layers = self._layers = Layers(self._find(), next(_versions), Evidence())
-            self._known = structure
+        structure = self._structure()
+        known, layers = self._found  # read once, and after the structure: another thread may find new layers meanwhile
+        if structure != known:
+            layers = Layers(self._find(), next(_versions), Evidence())
+            self._found = (structure, layers)
         return layers

@@ -202,7 +202,8 @@ def find_leaf(framework: Framework, inputs: InputBatch, name: str | int) -> int:
         InputError: There is no such input, or it has no positions.
     """
     names = framework.input_names(inputs)
-    is_position = isinstance(name, int) and not isinstance(name, bool) and 0 <= name < len(names)
+    is_number = isinstance(name, (int, np.integer)) and not isinstance(name, bool)
+    is_position = is_number and 0 <= int(name) < len(names)
     if not is_position and name not in names:
         known = ", ".join(map(repr, names))
         raise InputError(f"The model has no input {name!r}; its inputs are {known}.{did_you_mean(str(name), names)}")

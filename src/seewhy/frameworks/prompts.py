@@ -1,6 +1,7 @@
 """Models with an image and a text tower, such as CLIP, and the prompts that become their classes."""
 
 from collections.abc import Hashable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol, final
 
@@ -56,6 +57,9 @@ class TextTower(Protocol):
     @property
     def pads_texts(self) -> bool:
         """Whether the tower was trained on texts that are padded to the context length."""
+
+    def alone(self) -> AbstractContextManager[Any]:
+        """Return a context in which no other thread runs the model; tokenizers are not thread-safe either."""
 
     def embed_texts(self, tokens: Tokens) -> FloatArray:
         """Return the embeddings of texts, float32 (P, D), each of length 1."""

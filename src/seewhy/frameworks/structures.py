@@ -1,7 +1,7 @@
 """Inputs and outputs of models that consist of several arrays."""
 
 import itertools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -54,7 +54,7 @@ def map_leaf(function: Callable[[Any], Any], structure: Any, leaf: int) -> Any:
 def leaf_names(structure: Any, declared: Sequence[str] = ()) -> tuple[str, ...]:
     """Return a name for each array of a structure, in the order of `leaves`.
 
-    These are the keys of a dict; of a list the names that the model declares, if there are as many, or else numbers;
+    These are the keys of a dict; of a list the names that the model declares, the first ones, or else numbers;
     and "input" for the only array.
     """
     count = len(leaves(structure))
@@ -64,7 +64,11 @@ def leaf_names(structure: Any, declared: Sequence[str] = ()) -> tuple[str, ...]:
         return leaf_names(structure[0], declared)
     if isinstance(structure, Mapping) and len(structure) == count:
         return tuple(map(str, structure))
-    return tuple(declared) if len(declared) == count else tuple(f"input {number}" for number in range(1, count + 1))
+    return (
+        tuple(declared[:count])
+        if len(declared) >= count
+        else tuple(f"input {number}" for number in range(1, count + 1))
+    )
 
 
 def leaf_shapes(expected: Any) -> list[tuple[int | None, ...]]:
@@ -185,28 +189,32 @@ def _logits(outputs: Mapping[Any, Any]) -> Any:
     return outputs["logits"]
 
 
-def check_arrays(inputs: Any, expected: Any) -> InputBatch:
+def check_arrays(inputs: Any, expected: Any, declared: Sequence[str] = ()) -> InputBatch:
     """Return `inputs` as (N, ...) in the given structure: as float32, or whole numbers and booleans as they are.
 
     Args:
         inputs: An array, or a structure of arrays.
         expected: The shape that the model was built for, a tuple; or a structure of shapes. None where it is unknown:
             then a list of arrays is several inputs, and a list of numbers is one array.
+        declared: The names of the inputs, for messages, where the model declares them.
 
     Raises:
         InputError: The inputs do not fit the expected shapes, or hold values that are not finite numbers.
     """
     if expected is None:
-        values: InputBatch = map_arrays(lambda array: _check_array(array, None), inputs)
+        names = _message_names(inputs if _is_structure(inputs) else None, declared)
+        values: InputBatch = map_arrays(lambda array: _check_array(array, None, next(names)), inputs)
     elif len(shapes := leaf_shapes(expected)) == 1:
         check_input_count(inputs, 1)
         array = _check_array(_only_array(inputs, expected, len(shapes[0])), shapes[0])
         values = _map_shapes(lambda _: array, expected)
     else:
-        values = _fit(inputs, expected, len(shapes))
+        values = _fit(inputs, expected, len(shapes), _message_names(_map_shapes(lambda _: None, expected), declared))
     counts = {len(array) for array in leaves(values)}
     if len(counts) > 1:
-        raise InputError(f"The inputs hold different numbers of images: {sorted(counts)}.")
+        pairs = zip(leaves(values), leaf_names(values, declared), strict=True)
+        found = ", ".join(f"{len(array)} in {name!r}" for array, name in pairs)
+        raise InputError(f"The inputs hold different numbers of images: {found}. Give as many of each.")
     if counts in ({0}, set()):
         raise InputError("The input is an empty batch; expected at least one image.")
     return _as_pixels(values)
@@ -259,21 +267,28 @@ def _type_for_model(dtype: np.dtype[Any]) -> Any:
     return np.int64 if dtype in (np.uint32, np.uint64) else np.float32
 
 
-def _check_array(inputs: Any, expected: tuple[int | None, ...] | None) -> NDArray[Any]:
+def _message_names(structure: Any, declared: Sequence[str]) -> Iterator[str]:
+    """Return the name of each array of a structure, as messages have it: an empty one for the only array."""
+    names = leaf_names(structure, declared)
+    return iter(names if len(names) > 1 else ("",))
+
+
+def _check_array(inputs: Any, expected: tuple[int | None, ...] | None, name: str = "") -> NDArray[Any]:
+    what = f"The input {name!r}" if name else "The input"
     try:
         values = np.asarray(inputs)
     except ValueError as error:
-        raise InputError(f"The input is no array: {error}. Every image of a batch has the same shape.") from error
+        raise InputError(f"{what} is no array: {error}. Every image of a batch has the same shape.") from error
     if values.dtype.kind not in "fiub" or values.ndim == 0:
-        raise InputError(f"The input is {_kind(inputs, values)}; expected an array of numbers, (N, ...).")
+        raise InputError(f"{what} is {_kind(inputs, values)}; expected an array of numbers, (N, ...).")
     values = np.ascontiguousarray(values, dtype=_type_for_model(values.dtype))
     if expected is not None and not _fits(values.shape, expected):
         given, wanted = _shape_text(values.shape), _shape_text(expected)
         hint = _missing_axes(values.shape, expected)
-        raise InputError(f"The input has shape {given}; the model expects {wanted}.{hint}")
+        raise InputError(f"{what} has shape {given}; the model expects {wanted}.{hint}")
     finite = np.isfinite(values).all(axis=tuple(range(1, values.ndim)))
     if not finite.all():
-        raise InputError(f"The input holds NaN or infinite values, in image {int(np.argmin(finite))} of the batch.")
+        raise InputError(f"{what} holds NaN or infinite values, in image {int(np.argmin(finite))} of the batch.")
     return values
 
 
@@ -297,7 +312,7 @@ def _is_structure(inputs: Any) -> bool:
 def _only_array(inputs: Any, expected: Any, rank: int) -> Any:
     """Return the array among what is given for one input of this rank, in a structure or not."""
     if isinstance(inputs, Mapping) and isinstance(expected, dict):
-        _check_names(inputs, expected)
+        check_names(inputs, expected)
     if not _is_structure(inputs):
         return inputs
     arrays = leaves(inputs)
@@ -308,22 +323,23 @@ def _only_array(inputs: Any, expected: Any, rank: int) -> Any:
     return arrays[0] if is_batch else inputs
 
 
-def _fit(inputs: Any, expected: Any, count: int) -> InputBatch:
+def _fit(inputs: Any, expected: Any, count: int, names: Iterator[str]) -> InputBatch:
     """Check what is given for several inputs against their shapes.
 
     Args:
         inputs: What is given for `expected`.
         expected: A shape, or a structure of shapes.
         count: The number of inputs of the model.
+        names: The names of the inputs, in the order of the shapes.
     """
     if isinstance(expected, tuple):
-        return _check_array(inputs, expected)
+        return _check_array(inputs, expected, next(names))
     if isinstance(expected, dict) and isinstance(inputs, Mapping):
-        _check_names(inputs, expected)
+        check_names(inputs, expected)
         if len(inputs) == len(expected):
-            return {name: _fit(inputs[name], shape, count) for name, shape in expected.items()}
+            return {name: _fit(inputs[name], shape, count, names) for name, shape in expected.items()}
     if isinstance(expected, list) and isinstance(inputs, (list, tuple)) and len(inputs) == len(expected):
-        return [_fit(value, shape, count) for value, shape in zip(inputs, expected, strict=True)]
+        return [_fit(value, shape, count, names) for value, shape in zip(inputs, expected, strict=True)]
     raise _misfit(inputs, expected, count)
 
 
@@ -342,7 +358,7 @@ def _misfit(inputs: Any, expected: Any, count: int) -> InputError:
     return InputError(f"The model takes its {count} inputs in another structure, of the shapes {expected}.")
 
 
-def _check_names(inputs: Mapping[Any, Any], expected: dict[str, Any]) -> None:
+def check_names(inputs: Mapping[Any, Any], expected: Collection[str]) -> None:
     """Raise InputError for a name that is not one of the inputs'."""
     for name in inputs:
         if name not in expected:

@@ -107,6 +107,9 @@ class SameInputsWrapper(FrameworkWrapper):
     def spatial_axes(self) -> int | None:
         return self._framework.spatial_axes()
 
+    def input_channels(self) -> int | None:
+        return self._framework.input_channels()
+
     def input_types(self) -> Any:
         return self._framework.input_types()
 

@@ -1,5 +1,6 @@
 """Montages: labelled images in rows, drawn without matplotlib."""
 
+import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -51,23 +52,30 @@ def draw_montage(blocks: Sequence[Block], *, columns: int) -> ImageArray:
     height, width = _tile_size(blocks[0].tiles[0].image)
     columns = min(columns, len(blocks[0].tiles))
     rows = -(-len(blocks[0].tiles) // columns)
-    block_height = LINE + rows * (LINE + height + GAP)
-    size = (GAP + columns * (width + GAP), GAP + len(blocks) * block_height)
+    font = ImageFont.load_default(FONT_SIZE)
+    block_height, column_width = LINE + rows * (LINE + height + GAP), max(width, _label_width(blocks, font))
+    size = (GAP + columns * (column_width + GAP), GAP + len(blocks) * block_height)
     if size[0] * size[1] > MAX_PIXELS:
         raise OptionError(
             f"The montage would have {size[0]:,} x {size[1]:,} pixels; the limit is {MAX_PIXELS:,}. Draw fewer frames."
         )
     canvas = Image.new("RGB", (size[0] + size[0] % 2, size[1] + size[1] % 2), PAPER)
-    draw, font = ImageDraw.Draw(canvas), ImageFont.load_default(FONT_SIZE)
+    draw = ImageDraw.Draw(canvas)
     for number, block in enumerate(blocks):
         top = GAP + number * block_height
         _write(draw, font, (GAP, top), block.heading, size[0] - 2 * GAP)
         for position, tile in enumerate(block.tiles):
             row, column = divmod(position, columns)
-            left, upper = GAP + column * (width + GAP), top + LINE + row * (LINE + height + GAP)
-            _write(draw, font, (left, upper), tile.label, width)
+            left, upper = GAP + column * (column_width + GAP), top + LINE + row * (LINE + height + GAP)
+            _write(draw, font, (left, upper), tile.label, column_width)
             canvas.paste(_scaled(tile.image, height, width), (left, upper + LINE))
     return np.asarray(canvas)
+
+
+def _label_width(blocks: Sequence[Block], font: ImageFont.FreeTypeFont | ImageFont.ImageFont) -> int:
+    """Return the width that the labels of narrow tiles need, within limits."""
+    widest = max(font.getlength(printable(tile.label)) for block in blocks for tile in block.tiles)
+    return min(math.ceil(widest), SMALLEST)
 
 
 def _tile_size(image: ImageArray) -> tuple[int, int]:

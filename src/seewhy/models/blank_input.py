@@ -8,6 +8,7 @@ import numpy as np
 from seewhy.errors import InputError, ModelError
 from seewhy.frameworks.structures import leaf_shapes, leaves
 from seewhy.models.classifier import Classifier
+from seewhy.models.input_size import GIVE_RECORDINGS, KINDS, WITH_SIZES
 from seewhy.models.samples import SampleInputs, preprocess_samples
 from seewhy.types import ImageArray
 
@@ -73,13 +74,21 @@ def sample_of_images(classifier: Classifier, image: Callable[[int, int], ImageAr
 
 
 def recording_shape(classifier: Classifier) -> tuple[int, ...] | None:
-    """Return the shape (1, ...) of the input of a model of volumes, signals or videos, where its size is known.
+    """Return the shape (1, ...) of the input of a model of volumes, signals or videos; None for one of images.
 
-    Where only its size was given, it has one channel.
+    Raises:
+        InputError: Its size is not known.
     """
-    shape, given = classifier.framework.input_shape(), classifier.given_size
+    framework, given = classifier.framework, classifier.given_size
+    shape, axes = framework.input_shape(), framework.spatial_axes()
     if isinstance(shape, tuple) and len(shape) != 4 and all(isinstance(size, int) for size in shape[1:]):
         return (1, *shape[1:])
-    if given is None or len(given) == 2:
-        return None
-    return (1, 1, *given) if classifier.framework.channels_first else (1, *given, 1)
+    if given is not None and len(given) != 2:
+        channels = framework.input_channels() or 1
+        return (1, channels, *given) if framework.channels_first else (1, *given, channels)
+    if axes in GIVE_RECORDINGS and given is None and classifier.preprocessing is None:
+        raise InputError(
+            f"The model {classifier.name!r} takes {KINDS[axes]} of a size that is unknown (its input shape is {shape})"
+            f", so its layers cannot be listed. Give it: {WITH_SIZES[axes]}."
+        )
+    return None

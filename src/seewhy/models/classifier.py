@@ -4,6 +4,7 @@ import dataclasses
 import os
 import re
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any, overload
 
@@ -215,6 +216,13 @@ class Classifier:
             raise no_text_tower(parsed.texts[0][0])
         return self._with_prompts(parsed)
 
+    def holding_prompts(self) -> AbstractContextManager[None]:
+        """Return a context in which prompts keep their embeddings, while the weights are others for a moment.
+
+        A prompt is what an image is compared with, and no part of the model that is explained.
+        """
+        return nullcontext() if self._encoder is None else self._encoder.held()
+
     def with_text_inputs(self, inputs: Any) -> "tuple[Classifier, Any] | None":
         """Return a classifier whose classes are the texts among a model's inputs, and the images; else None.
 
@@ -405,9 +413,12 @@ class Classifier:
             input_size=input_size or self.size_by_input or kept_size,
             name=self.name,
             layer=self.layer,
+            backend=self.backend,
             sample_rate=self.sample_rate,
         )
-        replaced._take_prompts(self._encoder, self.prompts)
+        has_tokenizer = self._encoder is not None and self._encoder.tokenizer is not None
+        if has_tokenizer or self.prompts is not None:  # else the new preprocessing may have one
+            replaced._take_prompts(self._encoder, self.prompts)
         return replaced
 
     def _with_prompts(self, prompts: Prompts) -> "Classifier":
@@ -419,6 +430,7 @@ class Classifier:
             input_size=self._input_size,
             name=self.name,
             layer=self.layer,
+            backend=self.backend,
             sample_rate=self.sample_rate,
         )
         made._take_prompts(self._encoder, prompts)

@@ -19,12 +19,12 @@ from seewhy.types import Backend
 _logger = logging.getLogger("seewhy.models")
 
 NAME = "efficientnet-lite0"
-KERAS_BACKENDS = ("tensorflow", "jax")
-BACKENDS = ("onnx", *KERAS_BACKENDS, "torch")
-"""What `backend` may be: the ONNX graph, the Keras model on one of its backends, or the native PyTorch module."""
-
 KERAS = "keras"
 """The Keras model, on the backend that Keras is set to."""
+
+KERAS_BACKENDS = ("tensorflow", "jax")
+BACKENDS = ("onnx", KERAS, *KERAS_BACKENDS, "torch")
+"""What `backend` may be: the ONNX graph, the Keras model on one of its backends, or the native PyTorch module."""
 
 
 def split_backend(backend: str | None, source: str) -> tuple[str | None, Backend | None]:
@@ -71,7 +71,7 @@ def build(pretrained: bool, backend: str | None = None) -> Classifier:
 
     Args:
         pretrained: True for the ImageNet weights; False for random ones from a fixed seed.
-        backend: One of `BACKENDS`, or `KERAS`. None takes what is installed: ONNX Runtime, else Keras, else PyTorch.
+        backend: One of `BACKENDS`. None takes what is installed: ONNX Runtime, else Keras, else PyTorch.
 
     Raises:
         OptionError: Keras was imported with another backend than the one named.

@@ -11,6 +11,10 @@ import numpy as np
 
 from seewhy.errors import OptionError, TargetError, short_repr, warn
 from seewhy.frameworks.prompts import TextTower, Tokens
+from seewhy.frameworks.structures import message_of
+
+FAILURES = (RuntimeError, ValueError, TypeError, LookupError, AttributeError, ArithmeticError, AssertionError)
+"""The exceptions of tokenizers, which may be functions of the caller, for a text that they do not take."""
 
 
 def check_tokenizer(tokenizer: Any) -> None:
@@ -55,15 +59,15 @@ def tokenize(tokenizer: Any, text: str, tower: TextTower) -> Tokens:
         TargetError: The text has more tokens than the model reads, or the tokenizer does not take it.
         OptionError: The tokenizer returned no tokens.
     """
-    inner = _hugging_face_tokenizer(tokenizer)
-    if inner is not None:
-        return _hugging_face_tokens(inner, text, tower)
     try:
-        tokens = tokenizer([text])
-    except (RuntimeError, ValueError) as error:  # that of CLIP's authors refuses long texts
-        raise TargetError(f"The tokenizer does not take the prompt {short_repr(text)}: {error}") from error
-    tokens = _checked(tokens)
-    _check_complete(tokenizer, text, tokens, tower)
+        inner = _hugging_face_tokenizer(tokenizer)
+        if inner is not None:
+            return _hugging_face_tokens(inner, text, tower)
+        tokens = _checked(tokenizer([text]))
+        _check_complete(tokenizer, text, tokens, tower)
+    except FAILURES as error:  # such as that of CLIP's authors, which refuses long texts
+        what = message_of(error) or type(error).__name__
+        raise TargetError(f"The tokenizer does not take the prompt {short_repr(text)}: {what}") from error
     return tokens
 
 

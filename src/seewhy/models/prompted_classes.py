@@ -50,10 +50,16 @@ def prompt_target(encoder: TextEncoder | None, prompts: Prompts | None, text: st
     if prompts is None:
         return encoder.target(text)
     index = prompts.find(text)
-    if index is None:
+    if index is None and text in prompts.names:
         raise TargetError(
-            f"The prompt {short_repr(text)} is not among the classes of {name!r}, which are prompts: "
-            f"{listed(prompts.names)}. Give one of those, or explain a classifier without with_prompts."
+            f"The prompt {short_repr(text)} is the name of a class of {name!r}, whose text is another. Give the class, "
+            f"{short_repr(text)}, and no Prompt; or explain a classifier without with_prompts."
+        )
+    if index is None:
+        known = [texts[0] for texts in prompts.texts if len(texts) == 1] or prompts.names
+        raise TargetError(
+            f"The prompt {short_repr(text)} is not among the classes of {name!r}, which are prompts: {listed(known)}. "
+            "Give one of those, or explain a classifier without with_prompts."
         )
     return Class((index,))
 

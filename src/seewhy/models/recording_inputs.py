@@ -6,16 +6,16 @@ from typing import NamedTuple
 import numpy as np
 
 from seewhy import timing
-from seewhy.errors import ModelError, RecordingError, warn
-from seewhy.interpolation import averaging_taps
+from seewhy.errors import ModelError, ModelRunError, RecordingError, warn
+from seewhy.interpolation import averaging_weights
 from seewhy.models.classifier import Classifier
+from seewhy.models.input_size import KINDS
 from seewhy.models.preprocessing import Preprocessing
 from seewhy.recordings.grid_placement import GridPlacement, whole
 from seewhy.recordings.recording import UNITS, Recording, Signal, Video, size_text
 from seewhy.timing import Phase
 from seewhy.types import FloatArray
 
-KINDS = {1: "signals", 2: "images", 3: "volumes or videos"}
 INTERPOLATION = {1: "linear", 3: "trilinear"}
 
 
@@ -60,8 +60,10 @@ def _check_space(classifier: Classifier, values: FloatArray, recording: Recordin
     """Warn where a preprocessing function changed the size: heatmaps are laid on the whole recording."""
     if values.ndim != recording.axes + 2:
         return
-    space = values.shape[2:] if classifier.framework.channels_first else values.shape[1:-1]
     size = _model_size(classifier, recording)
+    space = values.shape[2:] if classifier.framework.channels_first else values.shape[1:-1]
+    if _has_frames_first(values, recording, size):
+        space = (values.shape[1], *values.shape[3:])
     if space != size:
         warn(
             f"The preprocessing function made {size_text(space)} of {size_text(size)} {UNITS[recording.noun]}. "
@@ -83,10 +85,25 @@ def _check_kind(classifier: Classifier, recording: Recording) -> None:
     )
 
 
+def check_convolutions(classifier: Classifier, recording: Recording, error: ModelRunError) -> None:
+    """Raise RecordingError, where a run failed, if the model seems to take something else.
+
+    A module declares no shape of its input, and its first convolution may come after a step that adds or removes an
+    axis, so that this is no reason to refuse a recording before the run.
+    """
+    axes = classifier.framework.spatial_axes()
+    if classifier.framework.input_shape() is None and axes in KINDS and axes != recording.axes:
+        raise RecordingError(
+            f"{error} The first convolution of the model {classifier.name!r} has {axes} spatial "
+            f"{'axis' if axes == 1 else 'axes'}, as in models of {KINDS[axes]}; given a {recording.noun} of "
+            f"{size_text(recording.space)}."
+        ) from error
+
+
 def _check_rate(classifier: Classifier, signal: Signal) -> None:
     """Raise RecordingError if a signal has another rate than the model's, and warn where only one of them is known."""
     name = "the signal" if signal.source is None else signal.source
-    if classifier.sample_rate is None and signal.rate is not None:
+    if classifier.sample_rate is None and signal.rate is not None and classifier.framework.spatial_axes() in (None, 1):
         warn(
             f"{name} has {signal.rate:g} samples a second, and the rate that the model {classifier.name!r} takes is "
             'not known. Say it: seewhy.Classifier(model, sample_rate=16000), or "sample_rate" in the sidecar.'
@@ -126,7 +143,7 @@ def _resized(classifier: Classifier, recording: Recording) -> FloatArray:
             "padding, do it before you explain."
         )
     for axis, (old, new) in enumerate(zip(recording.space, size, strict=True)):
-        samples = samples if old == new else averaging_taps(old, new).apply(samples, axis)
+        samples = samples if old == new else averaging_weights(old, new).apply(samples, axis)
     return samples
 
 
@@ -175,9 +192,19 @@ def _in_layout(classifier: Classifier, values: FloatArray, recording: Recording)
         return values[..., 0]
     if not classifier.framework.channels_first or values.ndim != recording.axes + 2:
         return values
-    if classifier.finish is not None and _has_channels_first(classifier, values, recording):
+    if classifier.finish is not None and (
+        _has_frames_first(values, recording, _model_size(classifier, recording))
+        or _has_channels_first(classifier, values, recording)
+    ):
         return values
     return np.ascontiguousarray(np.moveaxis(values, -1, 1))
+
+
+def _has_frames_first(values: FloatArray, recording: Recording, size: tuple[int, ...]) -> bool:
+    """Whether a preprocessing function put the channels after the frames: (N, T, C, H, W)."""
+    frames, height, width = size if isinstance(recording, Video) else (-1, -1, -1)
+    is_other = values.shape[2:] == (frames, height, width) or values.shape[1:-1] == (frames, height, width)
+    return values.ndim == 5 and values.shape[1] == frames and values.shape[2] in (1, 3) and not is_other
 
 
 def _has_channels_first(classifier: Classifier, values: FloatArray, recording: Recording) -> bool:
@@ -198,6 +225,6 @@ def _has_channels_first(classifier: Classifier, values: FloatArray, recording: R
         if is_first == is_last:
             raise ModelError(
                 f"The preprocessing function returned the shape {values.shape} for a {recording.noun} of "
-                f"{size_text(size)}; expected (N, *space, C), or (N, C, *space)."
+                f"{size_text(size)}; expected (N, *space, C), or (N, C, *space), or of a video (N, T, C, H, W)."
             )
     return is_first and not is_last

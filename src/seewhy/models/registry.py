@@ -322,8 +322,9 @@ def load(
         input_size: The height and width of the input, in pixels, or one number for both. None keeps that of the model.
         backend: What runs the model where an `Explainer` names nothing: "onnx" (ONNX Runtime) or "openvino", see
             `Explainer`. "efficientnet-lite0" is built for it: as an ONNX graph for "onnx", and also for "tensorflow" or
-            "jax" (Keras), or "torch" (native PyTorch). None takes, for that model, what is installed: ONNX Runtime,
-            else Keras, else PyTorch; and for others what they are written in.
+            "jax" (Keras), "keras" (on the backend that Keras is set to), or "torch" (native PyTorch). None takes, for
+            that model, what is installed: ONNX Runtime, else Keras, else PyTorch; and for others what they are written
+            in.
         prompts: Texts that become the classes of a model with an image and a text tower, see `Classifier.with_prompts`.
         device: The device on which the model runs, as far as its framework finds it here: "cpu"; "cuda" or "cuda:1";
             "mps"; or "gpu", the first accelerator. For ONNX models also the name of an execution provider. TensorFlow,

@@ -132,6 +132,12 @@ def preprocess_samples(classifier: ClassifierSettings, samples: Sequence[Sample]
             f"The model {classifier.name!r} has one input, and was given a sample for several, "
             f"{short_repr(samples[0])}. Give images alone, without labels or names."
         )
+    if framework.text_tower() is not None and any(len(sample) > 1 for sample in samples):
+        raise InputError(
+            f"The model {classifier.name!r} has an image and a text tower, and was given a sample of several values. "
+            "Give images alone, and texts as prompts, seewhy.targets.Prompt(...); or "
+            "preprocessed images and tokens to Explainer.heatmaps."
+        )
     rows = [framework.arranged(_wrapped(sample)) for sample in samples]
     names = framework.input_names(rows[0])
     columns = list(zip(*(leaves(row) for row in rows), strict=False))

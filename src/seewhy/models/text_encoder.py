@@ -1,11 +1,12 @@
 """The embeddings of prompts, by a model with an image and a text tower, and prompts as classes."""
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, NamedTuple, final
 
 import numpy as np
 
-from seewhy.errors import OptionError, TargetError, short_repr
+from seewhy.errors import InputError, OptionError, TargetError, short_repr
 from seewhy.frameworks.prompts import PromptClasses, TextTower, Tokens
 from seewhy.models.prompt_tokens import check_tokenizer, find_tokenizer, tokenize
 from seewhy.targets.prompt import EmbeddedPrompt, check_prompt
@@ -38,22 +39,20 @@ class Prompts(NamedTuple):
             )
         if not isinstance(prompts, Mapping):
             prompts = {text: text for text in map(check_prompt, _all_different(prompts))}
-        rows = [(text,) if isinstance(text, str) else tuple(text) for text in prompts.values()]
+        rows = [tuple(texts) if isinstance(texts, (list, tuple)) else (texts,) for texts in prompts.values()]
         if not all(rows):
             raise OptionError("A class was given without a prompt; expected one text or more for each name.")
         texts = tuple(tuple(map(check_prompt, row)) for row in rows)
         return cls(tuple(map(check_prompt, prompts)), texts)
 
     def find(self, text: str) -> int | None:
-        """Return the class with this name, or of this text alone; None if there is none."""
-        if text in self.names:
-            return self.names.index(text)
+        """Return the class of this text alone, whatever its name; None if there is none."""
         return self.texts.index((text,)) if (text,) in self.texts else None
 
 
 @final
 class TextEncoder:
-    """Embeds each prompt once, and again after the weights were changed.
+    """Embeds each prompt once, and again after the weights were changed; for one thread at a time.
 
     Args:
         tower: Runs the text tower.
@@ -68,33 +67,52 @@ class TextEncoder:
         self._version: Hashable = None
         self._embeddings: dict[str, FloatArray] = {}
         self._classes: tuple[Prompts, PromptClasses] | None = None
+        self._is_held = False
 
     def __getstate__(self) -> dict[str, Any]:
         """Return what is copied and pickled: everything but the embeddings."""
-        return vars(self) | {"_version": None, "_embeddings": {}, "_classes": None}
+        return vars(self) | {"_version": None, "_embeddings": {}, "_classes": None, "_is_held": False}
 
     def target(self, text: str) -> EmbeddedPrompt:
         """Return the target of a prompt."""
-        self._forget_old()
-        embedding, similarity = self._embed(text), self._tower.similarity()
+        with self._tower.alone():
+            self._forget_old()
+            embedding, similarity = self._embed(text), self._tower.similarity()
         return EmbeddedPrompt(text, np.float32(similarity.scale) * embedding, similarity.bias)
 
     def classes(self, prompts: Prompts) -> PromptClasses:
         """Return the weights of prompts as classes."""
-        self._forget_old()
-        if self._classes is None or self._classes[0] is not prompts:
-            if prompts.tokens is not None:
-                embeddings = self._tower.embed_texts(prompts.tokens)
-            else:
-                embeddings = np.stack([_mean([self._embed(text) for text in texts]) for texts in prompts.texts])
-            similarity = self._tower.similarity()
-            weights = np.float32(similarity.scale) * embeddings
-            self._classes = prompts, PromptClasses(weights, similarity.bias, similarity.is_sigmoid)
-        return self._classes[1]
+        with self._tower.alone():
+            self._forget_old()
+            if self._classes is None or self._classes[0] is not prompts:
+                self._classes = prompts, self._new_classes(prompts)
+            return self._classes[1]
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Keep what was embedded while the weights are others for a moment, in which no other thread runs the model."""
+        self._is_held = True
+        try:
+            yield
+        finally:
+            self._is_held = False
 
     def split(self, inputs: Any) -> tuple[Any, Tokens] | None:
         """Return the images and the tokens of inputs that hold both; None for other inputs."""
         return self._tower.split(inputs)
+
+    def _new_classes(self, prompts: Prompts) -> PromptClasses:
+        if prompts.tokens is not None:
+            embeddings = self._tower.embed_texts(prompts.tokens)
+            if len(embeddings) != len(prompts.names):
+                raise InputError(
+                    f"The model gave {len(embeddings)} embeddings for tokens of {len(prompts.names)} texts; expected "
+                    "tokens of shape (P, L), a row for each text."
+                )
+        else:
+            embeddings = np.stack([_mean([self._embed(text) for text in texts]) for texts in prompts.texts])
+        similarity = self._tower.similarity()
+        return PromptClasses(np.float32(similarity.scale) * embeddings, similarity.bias, similarity.is_sigmoid)
 
     def _embed(self, text: str) -> FloatArray:
         """Return the embedding (D,) of a text."""
@@ -109,6 +127,8 @@ class TextEncoder:
 
     def _forget_old(self) -> None:
         """Forget what was computed with other weights."""
+        if self._is_held:
+            return
         version = self._tower.version()
         if version != self._version:
             self._version, self._embeddings, self._classes = version, {}, None

@@ -9,13 +9,21 @@ from seewhy import methods as all_methods
 from seewhy.attribution.attribute import Attribution, attribute
 from seewhy.attribution.augmentation import Augmentation
 from seewhy.attribution.checks import check_one_input, look_like_probabilities, probabilities_hint
-from seewhy.attribution.detections import attribute_detections, boxes_on_inputs, fix_detections, looks_for_detections
+from seewhy.attribution.detections import (
+    ImageDetections,
+    attribute_detections,
+    boxes_on_inputs,
+    check_detection_options,
+    fix_detections,
+    looks_for_detections,
+)
 from seewhy.attribution.input_box import input_box
 from seewhy.attribution.method_choice import choose_method
+from seewhy.attribution.own_image import OwnImage
 from seewhy.attribution.perturbation_runner import ProgressCallback
-from seewhy.attribution.pixel_classes import predict_pixels, scores_pixels
+from seewhy.attribution.pixel_classes import is_value_per_image, predict_pixels, scores_pixels
 from seewhy.attribution.plan import Plan, first_derivatives, plan_key, strategy_for
-from seewhy.errors import InputError, LayerError, NotClassScoresError, warn
+from seewhy.errors import InputError, LayerError, NotClassScoresError, NotPredictedError, warn
 from seewhy.frameworks import Framework, LayerChoice
 from seewhy.frameworks.detections import CLASS_LOGITS, DetectorRunner
 from seewhy.frameworks.structures import InputBatch, InputSpec, image_at, image_count, leaves, only_leaf, shape_key
@@ -24,12 +32,12 @@ from seewhy.images.geometry import Placement
 from seewhy.images.reading import ImageLike
 from seewhy.methods import Method
 from seewhy.models import Classifier
-from seewhy.models.preprocessing import Inputs
 from seewhy.results.channel_inspection import Inspection
 from seewhy.results.explanation import Explanation
 from seewhy.results.explanation_builder import build_explanation
 from seewhy.results.heatmaps import Heatmaps, build_heatmaps, join_detections
 from seewhy.targets import Objective, Target, TargetSpec
+from seewhy.targets.regression import as_value
 from seewhy.types import Fuse, ImageArray, Precision, Score
 
 _logger = logging.getLogger("seewhy.pipeline")
@@ -89,6 +97,35 @@ class HeatmapPipeline:
         with self.framework.explaining(checked):
             return self._heatmaps_of(checked, target, batch_size)
 
+    def explanations(
+        self, images: Sequence[ImageLike], pixels: Sequence[ImageArray], target: Target, batch_size: int
+    ) -> list[Explanation]:
+        """Preprocess a batch of images; capture and apply the method; and place each heatmap on its image.
+
+        Detections are explained image by image, so that each image is as it is alone: it has the resolution of its own
+        layers and, for "top-k", as many detections as are in it, at most k. So are images of a segmentation model if in
+        one of them fewer than k classes are predicted.
+        """
+        inputs = self.classifier.preprocess(pixels)
+        checked = self.check_inputs(inputs)
+        self.hint(checked)
+        target = self.resolve(target, len(images))
+        if looks_for_detections(target):
+            target = boxes_on_inputs(target, inputs.placements, self.framework.image_size(checked))
+        with self.framework.explaining(checked):
+            if len(images) > 1 and self._detector(checked, target) is None:
+                try:
+                    heatmaps = self._heatmaps_of(checked, target, batch_size)
+                    return list(self.place(heatmaps, images, pixels, inputs.placements))
+                except NotPredictedError:
+                    pass
+            found: list[Explanation] = []
+            for row, placement in enumerate(inputs.placements):
+                own = OwnImage("the image" if len(images) == 1 else f"image {row} of the batch", placement)
+                heatmaps = self._heatmaps_of(image_at(checked, row), target.for_image(row), batch_size, own)
+                found += self.place(heatmaps, images[row : row + 1], pixels[row : row + 1], [placement])
+            return found
+
     def place(
         self,
         heatmaps: Heatmaps,
@@ -105,21 +142,38 @@ class HeatmapPipeline:
         """Return the method that titles and styles these heatmaps; where "auto" chose it, the one of that name."""
         return all_methods.get(heatmaps.method) if self.method.is_auto else self.method
 
-    def boxes_on_inputs(self, target: Target, inputs: Inputs) -> Target:
-        """Return a target with its boxes, where it has any, moved from the images to the inputs."""
-        if not looks_for_detections(target):
-            return target
-        return boxes_on_inputs(target, inputs.placements, self.framework.image_size(self.check_inputs(inputs)))
+    def _detector(self, inputs: InputBatch, target: Target) -> DetectorRunner | None:
+        """Return what runs the model as a detector, if it is one and the target is classes or detections.
 
-    def _heatmaps_of(self, inputs: InputBatch, target: Target, batch_size: int) -> Heatmaps:
-        """Explain the scores of a target; those of classes are of pixels where the model turns out to score pixels."""
-        if target.is_classes or looks_for_detections(target):
-            detector = self.framework.detector(inputs)
-            if detector is not None:
-                return self._detection_heatmaps(detector, inputs, target, batch_size)
-        return self.with_pixels(inputs, target, lambda target: self._heatmaps(inputs, target, batch_size))
+        Raises:
+            OptionError: A setting of the explainer has no meaning for detections.
+        """
+        if not (target.is_classes or looks_for_detections(target)):
+            return None
+        detector = self.framework.detector(inputs)
+        if detector is not None:
+            check_detection_options(self.score, self.output, self.augmentations)
+        return detector
 
-    def with_pixels(self, inputs: InputBatch, target: Target, explain: Callable[[Target], Result]) -> Result:
+    def _heatmaps_of(
+        self, inputs: InputBatch, target: Target, batch_size: int, own: OwnImage | None = None
+    ) -> Heatmaps:
+        """Explain the scores of a target; those of classes are of pixels where the model turns out to score pixels.
+
+        Args:
+            inputs: The batch.
+            target: What is explained.
+            batch_size: How many perturbations run at once.
+            own: The image of a batch of one that is explained for itself.
+        """
+        detector = self._detector(inputs, target)
+        if detector is not None:
+            return self._detection_heatmaps(detector, inputs, target, batch_size, own)
+        return self.with_pixels(inputs, target, lambda target: self._heatmaps(inputs, target, batch_size), own)
+
+    def with_pixels(
+        self, inputs: InputBatch, target: Target, explain: Callable[[Target], Result], own: OwnImage | None = None
+    ) -> Result:
         """Explain a target; where the model turns out to score pixels, a class is the pixels predicted as it."""
         if not target.is_classes:
             return explain(target)
@@ -130,9 +184,11 @@ class HeatmapPipeline:
                 if not scores_pixels(self.framework, inputs, self.output):
                     raise
             except NotClassScoresError:
-                pass
+                if is_value_per_image(self.framework, inputs, self.output):
+                    names = self.classifier.class_names
+                    return explain(as_value(target, None if names is None else names[0]))
         found = predict_pixels(self.framework, self.classifier, inputs, self.output)
-        result = explain(found.regions(target))
+        result = explain(found.regions(target, own))
         self.noted.add("segmentation")
         return result
 
@@ -143,14 +199,17 @@ class HeatmapPipeline:
         return self.build(plan, attribution, objective, inputs)
 
     def _detection_heatmaps(
-        self, detector: DetectorRunner, inputs: InputBatch, target: Target, batch_size: int
+        self, detector: DetectorRunner, inputs: InputBatch, target: Target, batch_size: int, own: OwnImage | None
     ) -> Heatmaps:
         """Explain detections, each image alone: its detections, and the layers that show them, are its own."""
-        is_matched, count, images = self.method.needs_runner, image_count(inputs), []
+        is_matched, count, images = self.method.perturbs_input, image_count(inputs), []
         for row in range(count):
             image, of_image = image_at(inputs, row), target.for_image(row)
             name = "the image" if count == 1 else f"image {row} of the batch"
-            fixed = fix_detections(detector, self.classifier, image, of_image, name, is_matched=is_matched)
+            found = ImageDetections(
+                detector.detections(image), name, self.classifier, self.framework.image_size(image), own
+            )
+            fixed = fix_detections(detector, found, image, of_image, is_matched=is_matched)
             output = None if is_matched else CLASS_LOGITS
             objective = Objective(fixed, self.score, output, self.method.contrast)
             plan = self.plan(image, objective, batch_size)
@@ -178,42 +237,50 @@ class HeatmapPipeline:
         return heatmaps
 
     def plan(self, inputs: InputBatch, objective: Objective, batch_size: int) -> Plan:
-        """Return the plan for this shape of input and kind of objective, made when it is first needed."""
+        """Return the plan for this shape of input and kind of objective, made when it is first needed.
+
+        It is looked up once: another thread may drop it from the plans at any time.
+        """
         key = plan_key(inputs, objective, batch_size)
-        if key not in self.plans:
-            method, reason, doubt = choose_method(self.method, self.framework, inputs, self.layer_choices, objective)
-            if doubt and "method" not in self.noted:
-                self.noted.add("method")
-                warn(doubt)
-            strategy = strategy_for(method, objective)
-            if self.method.is_auto:
-                _logger.info("method=auto takes %s: %s", method.name, reason)
-            _logger.debug(
-                "plan for inputs %s and %s targets: %s at %s, %s, up to %d perturbations at once",
-                shape_key(inputs),
-                objective.target.target_count or "some",
-                method.name,
-                ", ".join(map(str, self.layer_choices)),
-                strategy,
-                batch_size,
-            )
+        plan = self.plans.get(key)
+        if plan is None:
+            plan = self._new_plan(inputs, objective, batch_size)
             if len(self.plans) >= MAX_PLANS:
                 self.plans.clear()
-            self.plans[key] = Plan(
-                classifier=self.classifier,
-                framework=self.framework,
-                method=method,
-                method_reason=reason,
-                layers=self.layer_choices,
-                strategy=strategy,
-                derivatives=first_derivatives(method, strategy),
-                fuse=self.fuse,
-                augmentations=self.augmentations,
-                batch_size=batch_size,
-                progress=self.progress,
-                tokens=self.tokens,
-            )
-        return self.plans[key]
+            self.plans[key] = plan
+        return plan
+
+    def _new_plan(self, inputs: InputBatch, objective: Objective, batch_size: int) -> Plan:
+        method, reason, doubt = choose_method(self.method, self.framework, inputs, self.layer_choices, objective)
+        if doubt and "method" not in self.noted:
+            self.noted.add("method")
+            warn(doubt)
+        strategy = strategy_for(method, objective)
+        if self.method.is_auto:
+            _logger.info("method=auto takes %s: %s", method.name, reason)
+        _logger.debug(
+            "plan for inputs %s and %s targets: %s at %s, %s, up to %d perturbations at once",
+            shape_key(inputs),
+            objective.target.target_count or "some",
+            method.name,
+            ", ".join(map(str, self.layer_choices)),
+            strategy,
+            batch_size,
+        )
+        return Plan(
+            classifier=self.classifier,
+            framework=self.framework,
+            method=method,
+            method_reason=reason,
+            layers=self.layer_choices,
+            strategy=strategy,
+            derivatives=first_derivatives(method, strategy),
+            fuse=self.fuse,
+            augmentations=self.augmentations,
+            batch_size=batch_size,
+            progress=self.progress,
+            tokens=self.tokens,
+        )
 
     def check_inputs(self, inputs: InputSpec) -> InputBatch:
         """Return inputs in the structure that the model takes, if the method and the augmentation can take them.

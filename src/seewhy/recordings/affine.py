@@ -9,7 +9,14 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from seewhy.errors import RecordingError
+from seewhy.representation import one_line
 from seewhy.types import DoubleArray
+
+SIDES = (1e-6, 1e6)
+"""The sides of the smallest and of the largest voxel, in mm."""
+
+FLAT = 1e-6
+"""The volume of a voxel, as a share of that of a cuboid with its sides, from which on it counts as flat."""
 
 PLANES = ("sagittal", "coronal", "axial")
 """The slices across x, y and z."""
@@ -18,23 +25,37 @@ Extents = Sequence[tuple[float, float]]
 """The edges between which heatmaps lie on each axis of a grid, in its cells: (0, 40) for all of 40 slices."""
 
 
-def check_affine(affine: Any) -> DoubleArray:
+def check_affine(affine: Any, source: str | None = None) -> DoubleArray:
     """Return an affine as float64 (4, 4).
 
+    Args:
+        affine: The affine.
+        source: The path that its volume was read from, which the error names.
+
     Raises:
-        RecordingError: It is not of that shape, not finite, or maps the volume to a plane.
+        RecordingError: It is not of that shape, not finite, or maps the volume to a plane; or its voxels are smaller
+            than a nanometre or larger than a kilometre.
     """
     try:
         array = np.asarray(affine, dtype=np.float64)
     except (TypeError, ValueError):
         array = np.zeros(0)
     is_affine = array.shape == (4, 4) and np.isfinite(array).all() and np.array_equal(array[3], (0, 0, 0, 1))
-    if not is_affine or abs(np.linalg.det(array[:3, :3])) < 1e-12:
+    if not is_affine or not _has_volume(array):
+        of = "" if source is None else f" of {source}"
         raise RecordingError(
-            f"The affine is {np.array2string(array, separator=', ')}; expected an invertible matrix of shape (4, 4) "
-            "whose last row is 0, 0, 0, 1."
+            f"The affine{of} is {one_line(np.array2string(array, separator=', '))}; expected an invertible matrix of "
+            "shape (4, 4) in mm, whose last row is 0, 0, 0, 1."
         )
     return array
+
+
+def _has_volume(affine: DoubleArray) -> bool:
+    """Whether voxels have a size, and do not all lie in one plane."""
+    with np.errstate(over="ignore"):
+        sides = np.linalg.norm(affine[:3, :3], axis=0)
+    is_sized = bool((SIDES[0] < sides).all() and (sides < SIDES[1]).all())
+    return is_sized and abs(float(np.linalg.det(affine[:3, :3] / sides))) > FLAT
 
 
 def spacing_of_affine(affine: DoubleArray) -> tuple[float, float, float]:

@@ -34,7 +34,7 @@ def read_animation(path: Path) -> Video:
     try:
         with Image.open(io.BytesIO(content), formats=FORMATS) as image:
             count = int(getattr(image, "n_frames", 1))
-            check_size((count, image.height, image.width), 3, "video")
+            check_size((count, image.height, image.width), 3, "video", path)
             frames = np.empty((count, image.height, image.width, 3), np.uint8)
             durations = []
             for position in range(count):
@@ -43,7 +43,7 @@ def read_animation(path: Path) -> Video:
                 durations.append(float(image.info.get("duration", 0)))
     except UnidentifiedImageError as error:
         raise RecordingError(f"{path} is not a GIF or WebP file.") from error
-    except (OSError, Image.DecompressionBombError, *DAMAGE) as error:
+    except (OSError, Image.DecompressionBombError, Image.DecompressionBombWarning, *DAMAGE) as error:
         raise RecordingError(f"{path} is damaged or truncated: {error}. Copy it again.") from error
     return Video(frames, fps=_speed(path, durations), source=str(path))
 

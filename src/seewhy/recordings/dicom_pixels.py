@@ -1,5 +1,6 @@
 """The values of a DICOM slice: in the units of its modality, and as the file wants them to be shown (PS3.3 C.11)."""
 
+import math
 from typing import Any
 
 import numpy as np
@@ -25,7 +26,8 @@ def stored_values(header: Any) -> FloatArray:
         )
     if header.get("RescaleSlope") == 0:
         raise ValueError("its rescale slope is 0, which makes all values equal")
-    return np.asarray(apply_modality_lut(header.pixel_array, header), dtype=np.float32)
+    with np.errstate(over="ignore", invalid="ignore"):  # a `Volume` checks that all values are finite
+        return np.asarray(apply_modality_lut(header.pixel_array, header), dtype=np.float32)
 
 
 def presented(values: FloatArray, header: Any) -> FloatArray:
@@ -74,17 +76,17 @@ def _window(header: Any) -> tuple[float, float] | None:
     if any(value is None or value == "" for value in pair):
         return None
     centre, width = (float(value[0]) if hasattr(value, "__len__") else float(value) for value in pair)
-    return centre, width
+    return (centre, width) if math.isfinite(centre) and math.isfinite(width) else None
 
 
 def _through_window(values: FloatArray, centre: float, width: float, *, function: str) -> FloatArray:
     """Return values through a window, in 0..1, by PS3.3 C.11.2.1.2 and C.11.2.1.3."""
-    if function == "SIGMOID":
-        return np.asarray(1 / (1 + np.exp(-4 * (values - centre) / width)), dtype=np.float32)
     if function == "LINEAR":
         centre, width = centre - 0.5, width - 1
     if width <= 0:
         return np.asarray(values > centre, dtype=np.float32)
+    if function == "SIGMOID":  # 1 / (1 + exp(-4 (x - c) / w)), whose exp overflows far below the centre
+        return np.asarray(0.5 * (1 + np.tanh(2 * (values - centre) / width)), dtype=np.float32)
     return np.asarray(np.clip((values - centre) / width + 0.5, 0, 1), dtype=np.float32)
 
 
@@ -93,5 +95,7 @@ def _through_table(values: FloatArray, header: Any) -> FloatArray:
     from pydicom.pixels import apply_voi
 
     bits = int(header.VOILUTSequence[0].LUTDescriptor[2])
+    if not 1 <= bits <= 16:
+        raise ValueError(f"the entries of its VOI LUT have {bits} bits; expected 8 to 16")
     table = apply_voi(np.rint(values).astype(np.int64), header)
     return np.asarray(table / (2**bits - 1), dtype=np.float32)

@@ -2,19 +2,22 @@
 
 import importlib.util
 import io
+import math
 import os
 import struct
+import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import groupby
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from seewhy.errors import MAX_SHOWN, MissingExtraError, RecordingError
+from seewhy.errors import MAX_SHOWN, MissingExtraError, RecordingError, warn
+from seewhy.recordings.affine import SIDES
 from seewhy.recordings.dicom_pixels import has_voi, presented, shown_window, stored_values, stretched
-from seewhy.recordings.files import open_recording
+from seewhy.recordings.files import open_recording, warnings_in_words
 from seewhy.recordings.finding import is_dicom_file
 from seewhy.recordings.recording import Volume, check_size
 from seewhy.representation import one_line, shortened
@@ -26,13 +29,16 @@ MAX_FILES = 10_000
 MAX_BYTES = 512_000_000
 """The largest size of a file."""
 
+MAX_INFLATED = 160_000_000
+"""The largest size of a file that is compressed as a whole: that of a slice of 8,000 x 8,000 pixels of 16 bits."""
+
 TOLERANCE = 0.01
 """By how much, as a share of the mean, the gaps between slices may differ; and by how much angles may, in radians."""
 
 MAX_LISTED = 5
 
-DEFLATED = b"1.2.840.10008.1.2.1.99"
-"""The transfer syntax of files that are compressed as a whole, as a file of that kind names it."""
+ASSUMED = (1.0, 1.0)
+"""The distances between pixels, in mm, where a file does not say them."""
 
 GREY_KINDS = ("MONOCHROME1", "MONOCHROME2", "")
 """The photometric interpretations whose values are intensities; a file may leave it out."""
@@ -49,8 +55,8 @@ class _Slice(NamedTuple):
         position: (3,), the place of the centre of its first pixel, in mm, x to the left and y to the back; None where
             the file does not say.
         orientation: (2, 3), the directions of its rows and columns; None where the file does not say.
-        distances: Those of pixels along a column and along a row, in mm.
-        thickness: The distance to the next slice that the file states, in mm.
+        distances: Those of pixels along a column and along a row, in mm; None where the file does not say.
+        thickness: That of the slice, in mm; None where the file does not say.
         window: The values that it wants to be drawn black and white; None for no window.
         has_voi: Whether it has a VOI LUT or a window.
         inverted: Whether it is MONOCHROME1.
@@ -62,8 +68,8 @@ class _Slice(NamedTuple):
     size: tuple[int, int]
     position: DoubleArray | None
     orientation: DoubleArray | None
-    distances: tuple[float, float]
-    thickness: float
+    distances: tuple[float, float] | None
+    thickness: float | None
     window: tuple[float, float] | None
     has_voi: bool
     inverted: bool
@@ -92,11 +98,16 @@ def read_dicom(path: Path, *, voi: bool = False) -> Volume:
         RecordingError: The folder holds several series, its slices do not make one volume, or a file is damaged.
     """
     check_pydicom()
+    with warnings_in_words(path):
+        return _read(path, voi=voi)
+
+
+def _read(path: Path, *, voi: bool) -> Volume:
     slices = [_read_header(file) for file in ([path] if not path.is_dir() else _dicom_files(path))]
     _check_one_series(path, slices)
     _check_alike(path, slices)
     slices, step = _sorted(path, slices)
-    check_size((len(slices), *slices[0].size), 1, "volume")
+    check_size((len(slices), *slices[0].size), 1, "volume", path)
     values = np.empty((len(slices), *slices[0].size), np.float32)
     for number, each in enumerate(slices):
         values[number] = _read_pixels(each, voi=voi)
@@ -108,7 +119,7 @@ def read_dicom(path: Path, *, voi: bool = False) -> Volume:
         source=str(path),
         window=(0.0, 1.0) if voi else middle.window,
         inverted=middle.inverted and not voi,
-        **_geometry(slices, step),
+        **_geometry(path, slices, step),
     )
 
 
@@ -152,6 +163,7 @@ def _damage_in_words(path: Path) -> Iterator[None]:
         RuntimeError,
         TypeError,
         ValueError,
+        zlib.error,
     ) as error:
         first_line = next(iter(str(error).splitlines()), type(error).__name__)  # pydicom adds its traceback
         raise RecordingError(
@@ -163,22 +175,25 @@ def _read_header(path: Path) -> _Slice:
     from pydicom import dcmread
 
     with open_recording(path, MAX_BYTES) as file, _damage_in_words(path):
-        header = dcmread(_in_memory(path, file), stop_before_pixels=True)
+        header = dcmread(_InMemory(file.read()), stop_before_pixels=True)
         if "Rows" not in header or "Columns" not in header:
             raise RecordingError(f"{path} is a DICOM file without an image.")
         frames, samples = int(header.get("NumberOfFrames") or 1), int(header.get("SamplesPerPixel") or 1)
         kind = str(header.get("PhotometricInterpretation", ""))
-        down, right = _numbers(header, "PixelSpacing") or _numbers(header, "ImagerPixelSpacing") or (1.0, 1.0)
-        position, orientation = (_numbers(header, f"Image{name}Patient") for name in ("Position", "Orientation"))
+        distances = _numbers(header, "PixelSpacing", 2) or _numbers(header, "ImagerPixelSpacing", 2)
+        if distances is not None and min(distances) <= 0:
+            raise ValueError(f"its pixels are {distances[0]:g} and {distances[1]:g} mm apart; expected more than 0")
+        position = _numbers(header, "ImagePositionPatient", 3)
+        orientation = _numbers(header, "ImageOrientationPatient", 6)
         found = _Slice(
             path,
             series=str(header.get("SeriesInstanceUID", "")),
             description=str(header.get("SeriesDescription", "")) or "without a description",
             size=(int(header.Rows), int(header.Columns)),
-            position=None if position is None else np.array(position).reshape(3),
+            position=None if position is None else np.array(position),
             orientation=None if orientation is None else np.array(orientation).reshape(2, 3),
-            distances=(down, right),
-            thickness=float(header.get("SpacingBetweenSlices") or header.get("SliceThickness") or 1.0),
+            distances=None if distances is None else (distances[0], distances[1]),
+            thickness=_thickness(header),
             window=shown_window(header),
             has_voi=has_voi(header),
             inverted=kind == "MONOCHROME1",
@@ -196,25 +211,44 @@ def _read_header(path: Path) -> _Slice:
     return found
 
 
-def _in_memory(path: Path, file: BinaryIO) -> BinaryIO:
-    """Return a copy of a file: read from the disk, an element of a false length would be allocated before it fails.
+class _InMemory(io.BytesIO):
+    """A copy of a file: read from the disk, an element of a false length would be allocated before it fails.
+
+    pydicom reads the rest of a file in one go only if the file is deflated as a whole, to inflate it: a small file may
+    become any size.
+    """
+
+    def read(self, size: int | None = -1) -> bytes:
+        content = super().read(size)
+        if size is None or size < 0:
+            inflated = zlib.decompressobj(-zlib.MAX_WBITS).decompress(content, MAX_INFLATED + 1)
+            if len(inflated) > MAX_INFLATED:
+                raise ValueError(f"it is compressed as a whole, and becomes more than {MAX_INFLATED:,} bytes")
+        return content
+
+
+def _numbers(header: Any, name: str, count: int) -> tuple[float, ...] | None:
+    """Return an element with so many numbers; None where it is missing or empty.
 
     Raises:
-        RecordingError: The file is compressed as a whole: pydicom decompresses all of it, however much that is.
+        ValueError: It has more or fewer, or one that is not finite.
     """
-    content = file.read()
-    if DEFLATED in content:
-        raise RecordingError(
-            f"{path} is compressed as a whole (Deflated Explicit VR Little Endian), which is not read. Convert it, as "
-            "with dcmconv +te of DCMTK."
-        )
-    return io.BytesIO(content)
-
-
-def _numbers(header: Any, name: str) -> tuple[float, ...] | None:
-    """Return an element with several numbers; None where it is missing or empty."""
     value = header.get(name)
-    return tuple(float(each) for each in value) if value else None
+    if value is None or value == "" or value == []:
+        return None
+    numbers = tuple(map(float, value if hasattr(value, "__len__") else [value]))
+    if len(numbers) != count or not all(map(math.isfinite, numbers)):
+        raise ValueError(f"its {name} is {shortened(str(value))}; expected {count} numbers")
+    return numbers
+
+
+def _thickness(header: Any) -> float | None:
+    """Return the thickness of a slice, or else its distance to the next, in mm; None where the file says neither."""
+    for name in ("SliceThickness", "SpacingBetweenSlices"):
+        value = abs(float(header.get(name) or 0))  # the distance may have a sign
+        if SIDES[0] < value < SIDES[1]:
+            return value
+    return None
 
 
 def _check_one_series(path: Path, slices: Sequence[_Slice]) -> None:
@@ -238,14 +272,17 @@ def _check_alike(path: Path, slices: Sequence[_Slice]) -> None:
     """Raise RecordingError if slices differ in what a volume has once."""
     kinds: dict[str, set[Any]] = {
         "sizes": {each.size for each in slices},
-        "distances between pixels": {tuple(round(each, 4) for each in one.distances) for one in slices},
+        "distances between pixels": {tuple(round(each, 4) for each in one.distances or ()) for one in slices},
         "photometric interpretations": {"MONOCHROME1" if each.inverted else "MONOCHROME2" for each in slices},
         "ways to be shown": {"with a window" if each.has_voi else "without a window" for each in slices},
     }
     for what, found in kinds.items():
         if len(found) > 1:
             listed = ", ".join(map(str, sorted(found)[:MAX_LISTED]))
-            raise RecordingError(f"The slices in {path} have different {what}: {listed}. They are no one volume.")
+            raise RecordingError(
+                f"The slices in {path} have different {what}: {listed}. One volume has "
+                "one of each; put its slices into a folder of their own."
+            )
 
 
 def _sorted(path: Path, slices: list[_Slice]) -> tuple[list[_Slice], DoubleArray | None]:
@@ -274,7 +311,7 @@ def _sorted(path: Path, slices: list[_Slice]) -> tuple[list[_Slice], DoubleArray
     _check_gaps(path, gaps, names)
     # One affine puts all slices on a line: a slice beside it would be drawn and saved at another place of the patient.
     beside = np.linalg.norm(positions - positions[0] - np.arange(len(slices))[:, None] * step, axis=1)
-    if beside.max() > min(*slices[0].distances, float(gaps.mean())) / 2:
+    if beside.max() > min(*(slices[0].distances or ASSUMED), float(gaps.mean())) / 2:
         raise RecordingError(
             f"The slices in {path} are not in a line: {names[int(beside.argmax())]} lies {beside.max():.4g} mm beside "
             "it. Put the files of one volume into a folder of their own."
@@ -298,14 +335,21 @@ def _check_gaps(path: Path, gaps: DoubleArray, names: Sequence[str]) -> None:
         )
 
 
-def _geometry(slices: Sequence[_Slice], step: DoubleArray | None) -> dict[str, Any]:
-    """Return the affine of a `Volume`, or its spacing where the one slice does not say where it lies."""
+def _geometry(path: Path, slices: Sequence[_Slice], step: DoubleArray | None) -> dict[str, Any]:
+    """Return the affine of a `Volume`, or its spacing where the one slice does not say where it lies.
+
+    Where the file does not say how large voxels are, a warning says what is assumed.
+    """
     first = slices[0]
-    down, right = first.distances
+    missing = [] if first.distances else ["how far apart its pixels are (PixelSpacing)"]
+    missing += [] if first.thickness or step is not None else ["how thick its one slice is (SliceThickness)"]
+    if missing:
+        warn(f"{path} does not say {' or '.join(missing)}: 1 mm is assumed, so that what is drawn may be distorted.")
+    (down, right), thickness = first.distances or ASSUMED, first.thickness or 1.0
     if first.orientation is None or first.position is None:
-        return {"spacing": (first.thickness, down, right)}
+        return {"spacing": (thickness, down, right)}
     along_row, along_column = first.orientation
-    step = np.cross(along_row, along_column) * first.thickness if step is None else step
+    step = np.cross(along_row, along_column) * thickness if step is None else step
     affine = np.eye(4)
     affine[:3] = np.stack([step, along_column * down, along_row * right, first.position], axis=1)
     affine[:2] *= -1  # DICOM's x grows to the left and its y to the back
@@ -316,7 +360,7 @@ def _read_pixels(each: _Slice, *, voi: bool) -> FloatArray:
     from pydicom import dcmread
 
     with open_recording(each.path, MAX_BYTES) as file, _damage_in_words(each.path):
-        header = dcmread(_in_memory(each.path, file))
+        header = dcmread(_InMemory(file.read()))
         values = stored_values(header)
         if values.shape != each.size:
             raise RecordingError(f"{each.path} has pixels of shape {values.shape}; expected {each.size}.")

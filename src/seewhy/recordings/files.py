@@ -1,16 +1,21 @@
 """Opening files of recordings: regular files of limited size, with errors in words."""
 
 import struct
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-from seewhy.errors import ImageNotFoundError, RecordingError
+from seewhy.errors import MAX_SHOWN, ImageNotFoundError, RecordingError, SeewhyWarning, warn
 from seewhy.regular_files import FileTooLargeError, open_regular_file
+from seewhy.representation import one_line
+from seewhy.threads import ForkSafeLock
 
 UNKNOWN_SIZE = (0, 0xFFFFFFFF)
 """What programs write into a RIFF file whose size they do not know yet."""
+
+_SHOWN_BY_ONE_THREAD = ForkSafeLock()
 
 
 @contextmanager
@@ -30,6 +35,27 @@ def open_recording(path: Path, max_bytes: int) -> Iterator[BinaryIO]:
         raise RecordingError(f"{path} is not read: {error}.") from error
     except (OSError, ValueError) as error:  # ValueError: the path contains a null character
         raise RecordingError(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}.") from error
+
+
+@contextmanager
+def warnings_in_words(path: Path) -> Iterator[None]:
+    """Turn the warnings of a library into one that names the file or folder.
+
+    Python keeps how warnings are shown for the whole process, so one thread at a time changes it.
+    """
+    with _SHOWN_BY_ONE_THREAD.lock, warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        yield
+    messages = list(dict.fromkeys(str(each.message) for each in caught if each.category is not SeewhyWarning))
+    for each in caught:
+        if each.category is SeewhyWarning:
+            warn(str(each.message))
+    if messages:
+        more = f" And {len(messages) - 1} more such notes." if len(messages) > 1 else ""
+        warn(
+            f"{path} is not as its format's standard says, and may be read wrong: "
+            f"{one_line(messages[0])[:MAX_SHOWN]}{more}"
+        )
 
 
 def check_riff(path: Path, file: BinaryIO) -> None:

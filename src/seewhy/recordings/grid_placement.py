@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from seewhy.interpolation import Taps, Upsampling, interpolation_taps
+from seewhy.interpolation import SparseWeights, Upsampling, sparse_weights
 from seewhy.representation import ShortRepr
 from seewhy.types import BoolArray, FloatArray
 
@@ -59,10 +59,10 @@ class GridPlacement(ShortRepr):
             upsampling: How values between the cells' centres are interpolated.
             only: The one slice, frame or sample that is wanted; None for all.
         """
-        taps = interpolation_taps(upsampling, maps.shape[position], self.size[axis], *self.extents[axis])
+        found = sparse_weights(upsampling, maps.shape[position], self.size[axis], *self.extents[axis])
         wanted = slice(None) if only is None else slice(only, only + 1)
-        weights = taps.weights[:, wanted] * self.covered(axis)[wanted]
-        return Taps(taps.cells[:, wanted], weights.astype(np.float32)).apply(maps, position)
+        weights = found.weights[:, wanted] * self.covered(axis)[wanted]
+        return SparseWeights(found.cells[:, wanted], weights.astype(np.float32)).apply(maps, position)
 
     def covered(self, axis: int) -> BoolArray:
         """Return which positions of an axis the model saw, bool (size,)."""

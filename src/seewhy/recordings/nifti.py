@@ -10,7 +10,7 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from seewhy.errors import MissingExtraError, RecordingError
+from seewhy.errors import MissingExtraError, RecordingError, warn
 from seewhy.images.writing import Writer
 from seewhy.recordings.files import open_recording, truncated
 from seewhy.recordings.recording import MAX_VALUES, Volume, check_size
@@ -80,7 +80,7 @@ def _read(path: Path, file: "BinaryIO | gzip.GzipFile") -> Volume:
     header = _header(path, start)
     shape, dtype, start_byte = tuple(map(int, header.get_data_shape())), header.get_data_dtype(), header["vox_offset"]
     space, channels = _axes(path, shape)
-    check_size(space, channels, "volume")
+    check_size(space, channels, "volume", path)
     if dtype.kind not in "fiu" or not int(header["sizeof_hdr"]) <= start_byte <= 2**20:
         raise RecordingError(
             f"{path} has values of the type {dtype}, from byte {start_byte} on; expected real numbers after the header "
@@ -100,7 +100,8 @@ def _scaled(raw: NDArray[Any], slope: float | None, intercept: float | None) -> 
     """Return raw values (D, H, W, C) times the slope plus the intercept, slice by slice to save memory."""
     values = np.empty(raw.shape, np.float32)
     for number in range(raw.shape[0]):
-        values[number] = raw[number] if slope is None or intercept is None else raw[number] * slope + intercept
+        with np.errstate(over="ignore", invalid="ignore"):  # a `Volume` checks that all values are finite
+            values[number] = raw[number] if slope is None or intercept is None else raw[number] * slope + intercept
     return values
 
 
@@ -117,6 +118,8 @@ def _header(path: Path, start: bytearray) -> Any:
         try:
             header = kind(bytes(start[:size]), check=False)
             if bytes(header["magic"].tobytes())[:2] == b"n+":
+                if not int(header["sform_code"]) and (header["pixdim"][1:4] == 0).any():
+                    warn(f"{path} does not say how far apart its voxels are along each axis (pixdim): 1 is assumed.")
                 # As nibabel reads them: a sign of 0 is 1, negative sizes of voxels are positive, sizes of 0 are 1.
                 header.check_fix(logger=_SILENT, error_level=logging.CRITICAL + 1)
                 header.get_data_shape(), header.get_data_dtype(), header.get_slope_inter(), header.get_xyzt_units()
@@ -141,8 +144,9 @@ def _geometry(header: Any) -> dict[str, Any]:
     """Return the affine of a `Volume` in mm, or its spacing where the file does not say where the volume lies."""
     scale = {"meter": 1000.0, "micron": 0.001}.get(header.get_xyzt_units()[0], 1.0)
     if int(header["sform_code"]) or int(header["qform_code"]):
-        affine = np.array(header.get_best_affine(), dtype=np.float64)
-        affine[:3] *= scale
+        with np.errstate(all="ignore"):  # a `Volume` checks its affine
+            affine = np.array(header.get_best_affine(), dtype=np.float64)
+            affine[:3] *= scale
         return {"affine": affine}
     return {"spacing": tuple(float(each) * scale or 1.0 for each in header.get_zooms()[:3])}
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seewhy.errors import RecordingError, short_repr
-from seewhy.recordings.affine import affine_of_spacing, check_affine, spacing_of_affine
+from seewhy.recordings.affine import SIDES, affine_of_spacing, check_affine, spacing_of_affine
 from seewhy.representation import ShortRepr
 from seewhy.types import DoubleArray, FloatArray, ImageArray
 
@@ -55,10 +55,10 @@ class Volume(ShortRepr):
     axes: ClassVar[int] = 3
 
     def __post_init__(self) -> None:
-        values = checked_values(self.values, "volume", self.axes)
-        affine = None if self.affine is None else check_affine(self.affine)
+        values = checked_values(self.values, "volume", self.axes, self.source)
+        affine = None if self.affine is None else check_affine(self.affine, self.source)
         own = None if affine is None else spacing_of_affine(affine)
-        spacing = own or (1.0, 1.0, 1.0) if self.spacing is None else _check_spacing(self.spacing)
+        spacing = own or (1.0, 1.0, 1.0) if self.spacing is None else _check_spacing(self.spacing, self.source)
         if own is not None and not np.allclose(own, spacing, rtol=1e-3):
             raise RecordingError(
                 f"spacing is {spacing} mm, and the affine has voxels of {tuple(round(each, 4) for each in own)} mm. "
@@ -120,7 +120,7 @@ class Signal(ShortRepr):
     axes: ClassVar[int] = 1
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "values", checked_values(self.values, "signal", self.axes))
+        object.__setattr__(self, "values", checked_values(self.values, "signal", self.axes, self.source))
         object.__setattr__(self, "rate", check_rate("rate", self.rate))
 
     @property
@@ -166,7 +166,7 @@ class Video(ShortRepr):
                 f"An array of shape {frames.shape} and type {frames.dtype} is not a video; expected uint8 (T, H, W, 3) "
                 "with values 0 to 255."
             )
-        check_size(frames.shape[:3], 3, "video")
+        check_size(frames.shape[:3], 3, "video", self.source)
         object.__setattr__(self, "frames", frames)
         object.__setattr__(self, "fps", check_rate("fps", self.fps))
 
@@ -193,8 +193,14 @@ def size_text(space: Sequence[int]) -> str:
     return " x ".join(map(str, space))
 
 
-def checked_values(values: Any, noun: str, axes: int) -> FloatArray:
+def checked_values(values: Any, noun: str, axes: int, source: str | None = None) -> FloatArray:
     """Return the values of a volume or a signal as finite float32, with or without an axis of channels.
+
+    Args:
+        values: The values.
+        noun: "volume" or "signal".
+        axes: The number of its spatial axes.
+        source: The path that it was read from, which errors name.
 
     Raises:
         RecordingError: They are no such array.
@@ -206,25 +212,29 @@ def checked_values(values: Any, noun: str, axes: int) -> FloatArray:
             f"An array of shape {array.shape} and type {array.dtype} is not a {noun}; expected numbers {shapes}."
         )
     channels = array.shape[axes] if array.ndim > axes else 1
-    check_size(array.shape[:axes], channels, noun)
+    check_size(array.shape[:axes], channels, noun, source)
     if channels > MAX_CHANNELS:
         hint = " The samples come first: values.T." if noun == "signal" else ""
-        raise RecordingError(f"The {noun} has {channels:,} channels; the limit is {MAX_CHANNELS}.{hint}")
-    array = np.ascontiguousarray(array, dtype=np.float32)
+        raise RecordingError(f"{_named(noun, source)} has {channels:,} channels; the limit is {MAX_CHANNELS}.{hint}")
+    with np.errstate(over="ignore"):
+        array = np.ascontiguousarray(array, dtype=np.float32)
     if not np.isfinite(array).all():
-        raise RecordingError(f"The {noun} holds NaN or infinite values. Replace them: numpy.nan_to_num(values).")
+        raise RecordingError(
+            f"{_named(noun, source)} holds values that are NaN, infinite, or too large for float32. Replace them, "
+            "as with numpy.nan_to_num."
+        )
     return array
 
 
-def check_size(space: Sequence[int], channels: int, noun: str) -> None:
+def check_size(space: Sequence[int], channels: int, noun: str, source: Any = None) -> None:
     """Raise RecordingError for a size beyond the limits, before memory is allocated."""
     if min(space) < 1 or channels < 1:
-        raise RecordingError(f"The {noun} of {size_text(space)} {UNITS[noun]} is empty.")
+        raise RecordingError(f"{_named(noun, source)}, of {size_text(space)} {UNITS[noun]}, is empty.")
     limit = MAX_VALUES if noun == "signal" else MAX_SIDE
     if max(space) > limit or math.prod(space) * channels > MAX_VALUES:
         raise RecordingError(
-            f"The {noun} of {size_text(space)} {UNITS[noun]}, {channels} channel(s), is too large; the limit is "
-            f"{MAX_VALUES:,} values. Cut it, or lower its resolution."
+            f"{_named(noun, source)}, of {size_text(space)} {UNITS[noun]} and {channels} channel(s), is too large; the "
+            f"limit is {MAX_VALUES:,} values. Cut it, or lower its resolution."
         )
 
 
@@ -237,13 +247,19 @@ def check_rate(name: str, rate: Any) -> float | None:
     return float(rate)
 
 
-def _check_spacing(spacing: Any) -> tuple[float, float, float]:
+def _named(noun: str, source: Any) -> str:
+    """Return how messages name a recording: "The volume", or "The volume in scan.nii.gz"."""
+    return f"The {noun}" if source is None else f"The {noun} in {source}"
+
+
+def _check_spacing(spacing: Any, source: str | None) -> tuple[float, float, float]:
     try:
         first, second, third = map(float, spacing)
     except (TypeError, ValueError):
         first = second = third = math.nan
-    if not all(1e-6 < each < 1e6 for each in (first, second, third)):
-        raise RecordingError(f"spacing is {short_repr(spacing)}; expected three numbers above 0, in mm.")
+    if not all(SIDES[0] < each < SIDES[1] for each in (first, second, third)):
+        of = "" if source is None else f" of {source}"
+        raise RecordingError(f"The spacing{of} is {short_repr(spacing)}; expected three numbers above 0, in mm.")
     return first, second, third
 
 

@@ -1,5 +1,6 @@
 """What the explanation of an image, a volume, a signal or a video says, wherever its heatmaps lie."""
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from typing import Any, get_args
 
@@ -16,7 +17,7 @@ DEFAULT_STYLE = Style()
 
 
 @dataclass(frozen=True, eq=False, repr=False, kw_only=True)
-class ExplainedTargets:
+class ExplainedTargets(ABC):
     """The heatmaps of one image, volume, signal or video, their targets, and how they were made.
 
     Attributes:
@@ -47,6 +48,11 @@ class ExplainedTargets:
     peak_quantile: float = 1.0
     aliases: tuple[tuple[str, ...], ...] = ()
     method_reason: str = ""
+
+    @property
+    @abstractmethod
+    def noun(self) -> str:
+        """What was explained: "image", "volume", "video" or "signal"."""
 
     def normalize(self, normalization: Normalization = "max") -> FloatArray:
         """Return each heatmap normalized to 0..1 by itself, float32 (T, *space); negative values become 0.

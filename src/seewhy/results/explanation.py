@@ -69,6 +69,11 @@ class Explanation(ExplainedTargets):
     image: ImageArray
     placement: Placement
 
+    @property
+    def noun(self) -> str:
+        """What was explained: "image"."""
+        return "image"
+
     def __repr__(self) -> str:
         height, width = self.placement.image_size
         image = f"an image of {height} x {width}" if self.source is None else shortened(self.source)

@@ -68,16 +68,7 @@ def build_recording_explanation(
         placement: Where on it the model's input lies.
         classifier: Knows the classes.
         method: The method that was used.
-
-    Raises:
-        LayerError: The heatmaps do not have the axes of the recording.
     """
-    axes = heatmaps.values.ndim - 2
-    if axes != recording.axes:
-        raise LayerError(
-            f"The output of the layer {heatmaps.layer!r} has {axes} spatial axes, and a {recording.noun} has "
-            f"{recording.axes}. Give another layer; for arrays use Explainer.heatmaps."
-        )
     kind, own = EXPLANATIONS[type(recording)]
     explained = _explained(heatmaps, 0, None, classifier, method)
     explanation: RecordingExplanation = kind(

@@ -62,7 +62,19 @@ class FrameExplanation(RecordingExplanation):
 
     @abstractmethod
     def frame_label(self, position: int, axis: int = 0) -> str:
-        """Return what stands above a frame, such as "slice 12 of 40"."""
+        """Return what stands above a frame: its number, from 1, and its axis or its time.
+
+        Such as "axial slice 12 of 40"; "slice 12 of 40, axis 0", where the affine is not known; or "frame 3 of 16, 0.25
+        s". `position` counts from 0.
+        """
+
+    @abstractmethod
+    def _number(self, position: int, axis: int) -> str:
+        """Return what stands above a frame among others across the same axis, such as "slice 12 of 40"."""
+
+    @abstractmethod
+    def _frames_name(self, axis: int) -> str:
+        """Return what the frames across an axis are, such as "axial slices"; nothing where there is one axis."""
 
     @abstractmethod
     def axis_name(self, axis: int) -> str:
@@ -163,7 +175,7 @@ class FrameExplanation(RecordingExplanation):
             for position, image in zip(positions, images, strict=True)
             for last in (drawn.colorbar and position == positions[-1],)
         ]
-        title = caption(self.targets[chosen[0]]) if len(chosen) == 1 else None
+        title = self._heading(axis, chosen[0]) if len(chosen) == 1 else self._frames_name(axis) or None
         return draw_panels(panels, columns=min(COLUMNS, len(positions)), colormap=drawn.colormap, title=title)
 
     @timing.phase(Phase.DRAWING)
@@ -183,11 +195,8 @@ class FrameExplanation(RecordingExplanation):
         chosen, positions = self._targets_of(kind, target), self._positions(axis, frames)
         blocks = [
             Block(
-                caption(self.targets[number]),
-                [
-                    Tile(self.frame_label(position, axis), image)
-                    for position, image in zip(positions, images, strict=True)
-                ],
+                self._heading(axis, number),
+                [Tile(self._number(position, axis), image) for position, image in zip(positions, images, strict=True)],
             )
             for number, images in zip(chosen, self._by_target(positions, axis, chosen, drawn), strict=True)
         ]
@@ -266,13 +275,17 @@ class FrameExplanation(RecordingExplanation):
         """Return the targets that are shown."""
         if kind not in (None, "grid", "overlay"):
             raise OptionError(
-                f"The figure {short_repr(kind)} is for images; of a {self.recording.noun} expected 'overlay' or 'grid'."
+                f"The figure {short_repr(kind)} is for images; of a {self.noun} expected 'overlay' or 'grid'."
             )
         return [self.find_target(target)] if kind == "overlay" else list(range(len(self.targets)))
 
     def _title(self, position: int, axis: int, number: int, chosen: Sequence[int]) -> str:
-        label = self.frame_label(position, axis)
+        label = self._number(position, axis)
         return label if len(chosen) == 1 else f"{caption(self.targets[number])}\n{label}"
+
+    def _heading(self, axis: int, number: int) -> str:
+        """Return what stands above the frames of one target."""
+        return ": ".join(filter(None, (self._frames_name(axis), caption(self.targets[number]))))
 
     def _positions(self, axis: int, frames: Any) -> list[int]:
         """Return the numbers of frames at equal distances, each in the middle of its part."""

@@ -16,9 +16,9 @@ from seewhy.interpolation import resize
 from seewhy.models import Classifier
 from seewhy.representation import ShortTuple, counted, description, listed, shape_text, shortened
 from seewhy.results.data_frame import Library, data_frame
-from seewhy.targets import Regression, Target
+from seewhy.targets import Target
 from seewhy.targets.detection import FixedDetections
-from seewhy.targets.regression import are_values
+from seewhy.targets.regression import are_values, as_value
 from seewhy.targets.target import target_count_error
 from seewhy.types import AttentionCapture, BoolArray, Capture, FloatArray, IndexArray, NativeTensor
 
@@ -166,7 +166,7 @@ def build_heatmaps(
     indices = to_numpy(capture.indices)
     if is_one_value(capture, target):
         indices = np.full_like(indices, -1)
-        target = Regression(name=None if classifier.class_names is None else classifier.class_name(0))
+        target = as_value(target, None if classifier.class_names is None else classifier.class_name(0))
     names = [target.for_image(row).names(classes, classifier.class_name) for row, classes in enumerate(indices)]
     values = attribution.heatmaps if signed else np.maximum(attribution.heatmaps, 0)
     probabilities = None if are_values(target) else capture.probabilities

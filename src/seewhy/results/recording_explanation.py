@@ -47,8 +47,13 @@ class RecordingExplanation(ExplainedTargets, ABC):
     def recording(self) -> Recording:
         """What was explained."""
 
+    @property
+    def noun(self) -> str:
+        """What was explained: "volume", "video" or "signal"."""
+        return self.recording.noun
+
     def __repr__(self) -> str:
-        noun = self.recording.noun
+        noun = self.noun
         what = f"a {noun} of {size_text(self.placement.size)}" if self.source is None else shortened(self.source)
         model = "" if self.model is None else f" of {shortened(self.model)}"
         return description(
@@ -69,7 +74,7 @@ class RecordingExplanation(ExplainedTargets, ABC):
 
     def as_dict(self) -> dict[str, Any]:
         """Return everything but the arrays, ready for JSON, with the most probable predictions."""
-        facts = explanation_facts(self, self.ids, SHOWN_PREDICTIONS, self.recording.noun)
+        facts = explanation_facts(self, self.ids, SHOWN_PREDICTIONS, self.noun)
         return {**facts, "size": list(self.placement.size), "extents": [list(pair) for pair in self.placement.extents]}
 
     def arrays(self) -> dict[str, Any]:
@@ -126,9 +131,7 @@ class RecordingExplanation(ExplainedTargets, ABC):
             return self.report(path)
         if suffix not in writers:
             known = ", ".join((*writers, REPORT_SUFFIXES[0]))
-            raise OptionError(
-                f"Cannot save a {self.recording.noun} as {suffix or 'a file without suffix'!r}; expected {known}."
-            )
+            raise OptionError(f"Cannot save a {self.noun} as {suffix or 'a file without suffix'!r}; expected {known}.")
         with timing.phase(Phase.DRAWING):
             writer = writers[suffix]()
         write_atomically(path, writer, durable=suffix in DATA_SUFFIXES)

@@ -1,5 +1,6 @@
 """The explanation of one video."""
 
+import math
 from dataclasses import dataclass
 from typing import Any, final
 
@@ -38,8 +39,17 @@ class VideoExplanation(FrameExplanation):
         return Placement((height, width), (top, left, bottom, right))
 
     def frame_label(self, position: int, axis: int = 0) -> str:
-        label = f"frame {self._check_position(position, axis) + 1} of {self.frame_count(axis)}"
-        return label if self.video.fps is None else f"{label}, {position / self.video.fps:.2f} s"
+        return self._number(position, axis)
+
+    def _frames_name(self, axis: int) -> str:
+        return ""
+
+    def _number(self, position: int, axis: int) -> str:
+        label, fps = f"frame {self._check_position(position, axis) + 1} of {self.frame_count(axis)}", self.video.fps
+        if fps is None:
+            return label
+        decimals = max(2, math.ceil(math.log10(fps)))  # so that each frame has a time of its own
+        return f"{label}, {position / fps:.{decimals}f} s"
 
     def as_dict(self) -> dict[str, Any]:
         return {**super().as_dict(), "fps": self.video.fps}

@@ -52,7 +52,15 @@ class VolumeExplanation(FrameExplanation):
         return slice_geometry(self.volume, self._check_axis(axis)).placement(self.placement)
 
     def frame_label(self, position: int, axis: int = 0) -> str:
+        number, name = self._number(position, axis), self.axis_name(axis)
+        return f"{number}, {name}" if self.volume.affine is None else f"{name} {number}"
+
+    def _number(self, position: int, axis: int) -> str:
         return f"slice {self._check_position(position, axis) + 1} of {self.frame_count(axis)}"
+
+    def _frames_name(self, axis: int) -> str:
+        name = self.axis_name(axis)
+        return f"slices across {name}" if self.volume.affine is None else f"{name} slices"
 
     def as_dict(self) -> dict[str, Any]:
         affine = None if self.volume.affine is None else self.volume.affine.tolist()

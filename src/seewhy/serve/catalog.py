@@ -58,6 +58,7 @@ def catalog_router(models: Mapping[str, ServedModel], worker: Worker, settings: 
 def _model_info(model: ServedModel) -> schemas.ModelInfo:
     return schemas.ModelInfo(
         name=model.name,
+        kind=model.kind,
         input_size=model.classifier.input_size,
         class_count=model.class_count,
         has_class_names=model.classifier.class_names is not None,

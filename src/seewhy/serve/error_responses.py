@@ -20,6 +20,7 @@ STATUS: dict[type[SeewhyError], tuple[int, str]] = {
     errors.ImageError: (422, "unreadable_image"),
     errors.ModelError: (404, "unknown_model"),
     errors.LayerError: (422, "invalid_layer"),
+    errors.NotPredictedError: (422, "not_predicted"),
     errors.TargetError: (422, "invalid_target"),
     errors.MethodError: (422, "invalid_method"),
     errors.UsageError: (422, "invalid_option"),

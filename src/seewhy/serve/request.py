@@ -111,7 +111,7 @@ def _parse_targets(text: str, model: ServedModel) -> list[str]:
     if not targets:
         raise TargetError("targets is empty; expected such as top-3, or classes separated by commas.")
     resolved = model.classifier.resolve(list(targets))
-    resolved.check_outputs((1, model.class_count))
+    model.check_target(resolved)
     if resolved.target_count is not None and resolved.target_count > MAX_TARGETS:
         raise TargetError(f"{resolved.target_count} classes were requested; the limit is {MAX_TARGETS}. Request fewer.")
     return targets

@@ -15,7 +15,8 @@ class ExplainFields(BaseModel):
     model: str | None = Field(None, description="A model of GET api/models; the default is the first.")
     targets: str = Field(
         "top-1",
-        description="The targets: such as top-3; or classes by index, name or id, separated by commas.",
+        description="The targets: such as top-3; or classes by index, name or id, separated by commas. A class of a "
+        "detector is its surest detection, and of a segmenter the pixels predicted as it.",
         examples=["top-3", "tiger cat,285"],
     )
     methods: str = Field("auto", description="Names of methods, separated by commas.", examples=["gradcam,layercam"])
@@ -70,10 +71,17 @@ class ModelInfo(BaseModel):
     """A served model."""
 
     name: str
+    kind: Literal["classifier", "detector", "segmenter", "value"] = Field(
+        description="What its targets are: classes of the image; detections, each with its box; the pixels predicted "
+        "as a class; or the one value that it predicts. In an image with fewer than five detections, or predicted "
+        "classes, top-5 is all of them."
+    )
     input_size: tuple[int, int] = Field(description="(height, width) of its input, in pixels.")
-    class_count: int
+    class_count: int = Field(description="The number of classes; 0 for a detector that does not say it.")
     has_class_names: bool
-    default_layer: str = Field(description="The layer that 'auto' selects.")
+    default_layer: str = Field(
+        description="The layer that 'auto' selects; empty for a detector, whose detections have layers of their own."
+    )
 
 
 class Limits(BaseModel):

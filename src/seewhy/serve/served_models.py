@@ -5,18 +5,32 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import PurePath
+from typing import Literal
 
 import numpy as np
 
 from seewhy.attribution.perturbation_runner import ProgressCallback
-from seewhy.errors import ModelError, did_you_mean
+from seewhy.attribution.pixel_classes import predict_pixels, read_output, scores_pixels
+from seewhy.errors import ModelError, NotPredictedError, TargetError, did_you_mean
 from seewhy.explainer import Explainer
 from seewhy.frameworks import LayerCall
+from seewhy.frameworks.structures import InputBatch
 from seewhy.models import Classifier
-from seewhy.types import Score
+from seewhy.results.explanation import Explanation
+from seewhy.targets import Class, Combined, Target
+from seewhy.targets.regression import output_name
+from seewhy.types import ImageArray, Score
 
 MAX_EXPLAINERS = 64
 """How many explainers are cached for each model; compiled functions are cached by the model itself."""
+
+ModelKind = Literal["classifier", "detector", "segmenter", "value"]
+
+AT_MOST: tuple[ModelKind, ...] = ("detector", "segmenter")
+"""The kinds of models in whose images "top-5" is at most five targets."""
+
+MAX_DIGITS = 9
+"""How many digits the index of a class has at most, of a detector that does not say how many classes it has."""
 
 DEFAULT_TARGETS = 5
 """How many classes the page requests for a new image; each model is compiled for them when the server starts."""
@@ -39,8 +53,15 @@ class ServedModel:
         classifier: The model.
         progress: Receives the progress of its explainers.
 
+    Attributes:
+        kind: What its targets are: classes of the image, detections, the pixels predicted as a class, or one value.
+        layers: The layers that can be explained.
+        class_count: The number of classes; 0 for a detector that does not say how many it has.
+        default_layer: The layer that "auto" selects; empty where it differs between targets, as in a detector.
+
     Raises:
-        ModelError: The model is a detector, its outputs are not class scores, or the input size is not fixed.
+        ModelError: The outputs are neither class scores, of images or of pixels, nor boxes nor one value; or the input
+            size is not fixed.
         SeewhyError: The model cannot be explained.
     """
 
@@ -51,26 +72,58 @@ class ServedModel:
         grey = np.full((*classifier.input_size, 3), 128, dtype=np.uint8)
         framework = classifier.framework
         inputs = framework.check_inputs(classifier.preprocess([grey]))
-        if framework.detector(inputs) is not None:
-            raise ModelError(
-                f"{name} is a detector, and the web page explains the classes of an image. Use 'seewhy explain', whose "
-                "report shows each detection; or the Python library."
-            )
-        calls = framework.calls(inputs)
-        self.layers = _explainable_layers(calls)
-        names = classifier.class_names
-        self.class_count = len(names if names is not None else classifier.predict([grey])[0])
-        targets = f"top-{min(DEFAULT_TARGETS, self.class_count)}"
-        (explanation,) = self.explainer("auto", "auto").explain([grey], targets)
-        if not explanation.predictions:
+        self.layers = _explainable_layers(framework.calls(inputs))
+        self.kind, self.class_count = self._kind_and_classes(inputs)
+        explanation = self._first_explanation(grey)
+        if explanation is not None and not explanation.predictions and self.kind == "classifier":
             raise ModelError(
                 f"The outputs of {name} are not class scores, which the web page needs. Use the Python library."
             )
-        self.default_layer = explanation.layer
+        self.default_layer = "" if explanation is None or self.kind == "detector" else explanation.layer
+
+    def _kind_and_classes(self, inputs: InputBatch) -> tuple[ModelKind, int]:
+        """Return the kind of the model, and the number of its classes."""
+        framework, names = self.classifier.framework, self.classifier.class_names
+        detector = framework.detector(inputs)
+        if detector is not None:
+            found = (detection.probabilities for detection in detector.detections(inputs))
+            known = next((len(probabilities) for probabilities in found if probabilities is not None), 0)
+            return "detector", known if names is None else len(names)
+        outputs = read_output(framework, inputs, None)[0]
+        if outputs.ndim > 2 and scores_pixels(framework, inputs, None):
+            return "segmenter", predict_pixels(framework, self.classifier, inputs, None).masks.shape[1]
+        probabilities = framework.predict(inputs)
+        if probabilities is None and outputs.size == 1:
+            return "value", 1
+        return "classifier", len(names) if names is not None else 0 if probabilities is None else probabilities.shape[1]
+
+    def _first_explanation(self, grey: ImageArray) -> Explanation | None:
+        """Explain a grey image, for which the model is compiled; return None if it finds nothing in it."""
+        top = DEFAULT_TARGETS if self.kind in AT_MOST else min(DEFAULT_TARGETS, max(self.class_count, 1))
+        try:
+            (explanation,) = self.explainer("auto", "auto").explain([grey], f"top-{top}")
+        except NotPredictedError:
+            return None
+        return explanation
+
+    def check_target(self, target: Target) -> None:
+        """Raise TargetError if the model does not have the classes of a target."""
+        if self.kind not in AT_MOST:
+            target.check_outputs((1, self.class_count))
+            return
+        for part in target.parts if isinstance(target, Combined) else (target,):
+            if isinstance(part, Class) and self.class_count:
+                part.check_outputs((1, self.class_count))
+            elif not part.is_classes:
+                raise TargetError(
+                    f"{part!r} is no target of {self.name}, which is a {self.kind}. Give classes or 'top-3'."
+                )
 
     def search_classes(self, query: str, limit: int) -> list[ClassRow]:
         """Search classes by name, id or index: exact matches first, then names that begin with the query."""
         query = _folded(query)
+        if not self.class_count:
+            return [self._class_row(int(query))] if query.isdecimal() and len(query) <= MAX_DIGITS else []
         ranked = [(rank, index) for index in range(self.class_count) if (rank := self._rank(index, query)) is not None]
         return [self._class_row(index) for _, index in sorted(ranked)[:limit]]
 
@@ -78,7 +131,9 @@ class ServedModel:
         return Explainer(self.classifier, method, layer, score, signed=signed, progress=self._progress)
 
     def _class_row(self, index: int) -> ClassRow:
-        return ClassRow(index, self.classifier.class_name(index), self.classifier.class_id(index))
+        is_unnamed_value = self.kind == "value" and self.classifier.class_names is None
+        name = output_name(index) if is_unnamed_value else self.classifier.class_name(index)
+        return ClassRow(index, name, self.classifier.class_id(index))
 
     def _rank(self, index: int, query: str) -> int | None:
         """Return how well a class matches, 0 for an exact match; None if it does not match."""

@@ -69,7 +69,8 @@ class TopK(Target):
     def check_outputs(self, shape: Shape | None) -> None:
         classes = class_count(shape)
         if classes < self.k:
-            raise TargetError(f"'top-{self.k}' selects more than the model's {classes} classes.")
+            known = "one value, output 0" if classes == 1 else f"{classes} classes"
+            raise TargetError(f"'top-{self.k}' selects more than the model's {known}.")
 
     def __call__(
         self, outputs: Tensor, arrays: Sequence[Tensor], xp: Namespace, all_outputs: Any = None

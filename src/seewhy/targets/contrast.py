@@ -1,6 +1,7 @@
 """Scores of classes in contrast to the classes that are most similar to them."""
 
 from seewhy.errors import TargetError
+from seewhy.targets.dense import Region
 from seewhy.targets.target import Target, TargetScores
 from seewhy.types import Contrast, Namespace, Tensor
 
@@ -9,7 +10,7 @@ def check_contrast(target: Target) -> None:
     """Raise TargetError unless all of a target's scores are those of classes."""
     if not target.is_classes:
         raise TargetError(
-            f"The method compares classes with similar ones, and {target!r} is not a class. Give classes, such as "
+            f"The method compares classes with similar ones, and {_what(target)} is not a class. Give classes, such as "
             "'top-1', or use a method that does not compare, such as gradcam."
         )
 
@@ -57,3 +58,9 @@ def similar_classes(result: TargetScores, outputs: Tensor, contrast: Contrast, x
     is_itself = nearest[..., :similar] == result.indices[..., None]
     takes_last = xp.any(is_itself, axis=-1, keepdims=True)
     return nearest, xp.concatenate([is_itself == xp.zeros_like(is_itself), takes_last], axis=-1)
+
+
+def _what(target: Target) -> str:
+    if target.reads_detections:
+        return "a detection of a detector"
+    return "a region of a segmentation" if isinstance(target, Region) else repr(target)

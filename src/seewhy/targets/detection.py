@@ -18,7 +18,10 @@ from seewhy.targets.target import (
     is_index,
     parse_class,
 )
-from seewhy.types import IndexArray, Namespace, Tensor
+from seewhy.types import FloatArray, IndexArray, Namespace, Tensor
+
+TINY = 1e-24
+"""Is added to squared lengths, so that none is 0."""
 
 
 @final
@@ -71,8 +74,15 @@ class FixedDetections(Target):
     """Detections that a first run of the detector found in an image.
 
     With gradients, the score of a detection is its class logit, at a fixed row and column of the detector's class
-    logits. Where the input is perturbed, other candidates may stand there: then it is the largest product of the
-    overlap with the detection's box and of the score among all detections of the class, as in D-RISE.
+    logits. Where the input is perturbed, other candidates may stand there: then it is the largest similarity to the
+    detection d_t among all detections d_j, as in D-RISE. With L a box, P the probabilities of all classes, and O the
+    objectness (equations 5 to 8):
+
+        s(d_t, d_j) = IoU(L_t, L_j) * cos(P_t, P_j) * O_j
+
+    For a detector without an objectness O_j is the probability of the class that is explained, so that two classes of
+    one candidate are told apart. For one that does not give P, the cosine is 1 for detections of the same class and 0
+    for others.
 
     Attributes:
         entries: int32 (T, 2), rows and columns.
@@ -81,6 +91,7 @@ class FixedDetections(Target):
         detection_names: T names.
         detection_scores: float32 (T,), how sure the detector is of each, in 0..1.
         is_matched: Whether detections are matched in every run.
+        probabilities: float32 (T, C), of every class, for matching; None where the detector does not give them.
 
     Reference:
         Petsiuk et al., "Black-box Explanation of Object Detectors via Saliency Maps", CVPR 2021, arXiv 2006.03204.
@@ -92,10 +103,11 @@ class FixedDetections(Target):
     detection_names: tuple[str, ...]
     detection_scores: NDArray[np.float32]
     is_matched: bool = False
+    probabilities: FloatArray | None = None
 
     @property
     def key(self) -> Hashable:
-        return (FixedDetections, self.is_matched)
+        return (FixedDetections, self.is_matched, self.probabilities is not None)
 
     @property
     def target_count(self) -> int:
@@ -116,16 +128,19 @@ class FixedDetections(Target):
     def at(self, positions: Sequence[int]) -> "FixedDetections":
         """Return the target for some of the detections."""
         chosen, names = list(positions), tuple(self.detection_names[position] for position in positions)
-        arrays = {name: getattr(self, name)[chosen] for name in ("entries", "boxes", "classes", "detection_scores")}
+        fields = ("entries", "boxes", "classes", "detection_scores", "probabilities")
+        known = {name: getattr(self, name) for name in fields}
+        arrays: dict[str, Any] = {name: None if array is None else array[chosen] for name, array in known.items()}
         return replace(self, **arrays, detection_names=names)
 
     def arrays(self, count: int) -> tuple[NDArray[Any], ...]:
-        arrays = (self.boxes, self.classes) if self.is_matched else (self.entries, self.classes)
+        known = () if self.probabilities is None else (self.probabilities,)
+        arrays = (self.boxes, self.classes, *known) if self.is_matched else (self.entries, self.classes)
         return tuple(np.repeat(array[None], count, axis=0) for array in arrays)
 
     @property
     def array_count(self) -> int:
-        return 2
+        return 3 if self.is_matched and self.probabilities is not None else 2
 
     def names(self, indices: IndexArray, class_name: ClassNamer) -> tuple[str, ...]:
         return self.detection_names
@@ -137,26 +152,46 @@ class FixedDetections(Target):
     def __call__(
         self, outputs: Tensor, arrays: Sequence[Tensor], xp: Namespace, all_outputs: Any = None
     ) -> TargetScores:
-        first, classes = arrays
+        first, classes = arrays[:2]
         if self.is_matched:
-            return TargetScores(_matched_scores(first, classes, all_outputs, xp), classes)
+            probabilities = arrays[2] if self.probabilities is not None else None
+            return TargetScores(_matched_scores(first, classes, probabilities, all_outputs, xp), classes)
         rows, columns = outputs.shape[1:]
         flat = xp.reshape(outputs, (-1, rows * columns))
         positions = first[..., 0] * columns + first[..., 1]
         return TargetScores(xp.take_along_axis(flat, positions, axis=-1), classes)
 
 
-def _matched_scores(boxes: Tensor, classes: Tensor, found: Any, xp: Namespace) -> Tensor:
-    """Return the scores (N, T): the largest overlap times score of the detections of the class."""
+def _matched_scores(boxes: Tensor, classes: Tensor, probabilities: Tensor | None, found: Any, xp: Namespace) -> Tensor:
+    """Return the scores (N, T): the largest similarity to each detection among what was found."""
     wanted, given = boxes[:, :, None], found["boxes"][:, None]  # (N, T, 1, 4) and (N, 1, D, 4)
     low, high = xp.maximum(wanted[..., :2], given[..., :2]), xp.minimum(wanted[..., 2:], given[..., 2:])
+    shared = _areas(low, high, xp)
+    union = _areas(wanted[..., :2], wanted[..., 2:], xp) + _areas(given[..., :2], given[..., 2:], xp) - shared
+    overlaps = shared / xp.where(union > 0, union, xp.ones_like(union))  # two boxes without an area share nothing
+    if probabilities is None:
+        is_class = found["labels"][:, None] == classes[:, :, None]
+        same = found["scores"][:, None] * xp.ones_like(overlaps)
+        return xp.max(overlaps * xp.where(is_class, same, xp.zeros_like(same)), axis=-1)
+    candidates = found["probabilities"]
+    cosines = xp.matmul(_of_length_1(probabilities, xp), xp.permute_dims(_of_length_1(candidates, xp), (0, 2, 1)))
+    if "objectness" in found:
+        objectness = found["objectness"][:, None]
+    else:  # (N, T, D), the probability of each target's class
+        indices = classes[:, :, None] + xp.zeros_like(found["labels"])[:, None]
+        objectness = xp.take_along_axis(xp.permute_dims(candidates, (0, 2, 1)), indices, axis=1)
+    return xp.max(overlaps * cosines * objectness, axis=-1)
+
+
+def _areas(low: Tensor, high: Tensor, xp: Namespace) -> Tensor:
+    """Return the areas of boxes; 0 for those whose corners are in another order."""
     extents = xp.where(high > low, high - low, xp.zeros_like(high))
-    shared = extents[..., 0] * extents[..., 1]
-    areas = [(box[..., 2] - box[..., 0]) * (box[..., 3] - box[..., 1]) for box in (wanted, given)]
-    union = areas[0] + areas[1] - shared
-    products = shared / union * found["scores"][:, None]
-    is_class = found["labels"][:, None] == classes[:, :, None]
-    return xp.max(xp.where(is_class, products, xp.zeros_like(products)), axis=-1)
+    return extents[..., 0] * extents[..., 1]
+
+
+def _of_length_1(vectors: Tensor, xp: Namespace) -> Tensor:
+    """Return vectors (..., C) divided by their lengths; those of length 0 remain 0."""
+    return vectors / xp.sqrt(xp.sum(vectors * vectors, axis=-1, keepdims=True) + TINY)
 
 
 def _checked_box(box: Any) -> tuple[float, float, float, float]:

@@ -123,6 +123,8 @@ def check_prompt(text: Any) -> str:
         raise TargetError('The prompt is empty; expected a text, such as "a photo of a dog".')
     if len(text) > MAX_PROMPT:
         raise TargetError(f"The prompt has {len(text):,} characters: {short_repr(text)}; the limit is {MAX_PROMPT:,}.")
+    if any("\ud800" <= letter <= "\udfff" for letter in text):
+        raise TargetError(f"The prompt {short_repr(text)} has half a character, a surrogate, which no tokenizer takes.")
     return text
 
 

@@ -7,6 +7,7 @@ from typing import Any, final
 from numpy.typing import NDArray
 
 from seewhy.errors import TargetError, short_repr
+from seewhy.targets.classes import Class
 from seewhy.targets.target import (
     ClassNamer,
     Shape,
@@ -86,6 +87,26 @@ def are_values(target: Target) -> bool:
     if isinstance(target, (Combined, PerImage)):
         return all(map(are_values, target.parts if isinstance(target, Combined) else target.targets))
     return isinstance(target, Regression)
+
+
+def as_value(target: Target, name: str | None) -> Target:
+    """Return the target of a model that predicts one value for each image, (N,), in the place of a class.
+
+    Args:
+        target: Classes.
+        name: How the value is named; None for "output 0".
+
+    Raises:
+        TargetError: The target is more than one value, or another than the first.
+    """
+    if isinstance(target, Combined):
+        return Combined(tuple(as_value(part, name) for part in target.parts))
+    if isinstance(target, PerImage):
+        return PerImage(tuple(as_value(part, name) for part in target.targets))
+    target.check_outputs((None, 1))
+    if isinstance(target, Class) and target.target_count > 1:
+        return Combined((Regression(name=name),) * target.target_count)
+    return Regression(name=name)
 
 
 def output_name(index: int) -> str:

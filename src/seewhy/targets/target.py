@@ -200,7 +200,8 @@ def class_count(shape: Shape | None) -> int:
 def check_class_index(index: int | str, classes: int) -> None:
     """Raise TargetError if a model with this number of classes does not have the class."""
     if not 0 <= int(index) < classes:
-        raise TargetError(f"There is no class {index}: the model has classes 0 to {classes - 1}.")
+        known = "predicts one value, output 0" if classes == 1 else f"has classes 0 to {classes - 1}"
+        raise TargetError(f"There is no class {index}: the model {known}.")
 
 
 def is_index(value: Any) -> bool:

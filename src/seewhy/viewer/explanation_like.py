@@ -41,7 +41,14 @@ class TargetLike(Protocol):
 
 
 class ExplainedLike(Protocol):
-    """Explained targets of an image or a recording by one model, method and layer, as the viewer reads them."""
+    """Explained targets of an image or a recording by one model, method and layer, as the viewer reads them.
+
+    Of an image they are an `ExplanationLike`, of a volume or a video `FramesLike`, and of a signal `SignalLike`.
+    """
+
+    @property
+    def noun(self) -> str:
+        """What was explained: "image", "volume", "video" or "signal"."""
 
     @property
     def heatmaps(self) -> FloatArray:
@@ -79,6 +86,9 @@ class ExplainedLike(Protocol):
     def peak_quantile(self) -> float:
         """The quantile of a heatmap that is drawn as 1; 1.0 is its maximum."""
 
+    def _repr_html_(self) -> str:
+        """Return what a notebook shows without a widget."""
+
 
 class ExplanationLike(ExplainedLike, Protocol):
     """The explanation of one image, whose heatmaps are float32 (T, u, v)."""
@@ -104,14 +114,6 @@ class GridLike(Protocol):
         """The edges (start, stop) between which the heatmaps lie on each axis."""
 
 
-class RecordingLike(Protocol):
-    """A volume, a video or a signal."""
-
-    @property
-    def noun(self) -> str:
-        """What it is: "volume", "video" or "signal"."""
-
-
 class SignalValues(Protocol):
     """A signal."""
 
@@ -124,12 +126,11 @@ class SignalValues(Protocol):
         """The number of samples in a second, if it is known."""
 
 
-@runtime_checkable
 class FramesLike(ExplainedLike, Protocol):
     """The explanation of one volume or one video, whose heatmaps are float32 (T, d, u, v)."""
 
     @property
-    def recording(self) -> RecordingLike:
+    def recording(self) -> object:
         """What was explained."""
 
     @property
@@ -162,13 +163,8 @@ class FramesLike(ExplainedLike, Protocol):
         """Return the number of the frame through the maximum of a heatmap."""
 
 
-@runtime_checkable
 class SignalLike(ExplainedLike, Protocol):
     """The explanation of one signal, whose heatmaps are float32 (T, u)."""
-
-    @property
-    def recording(self) -> RecordingLike:
-        """What was explained."""
 
     @property
     def signal(self) -> SignalValues:
@@ -189,3 +185,6 @@ class SampleLike(Protocol):
 
     def items(self) -> ItemsView[str, ExplanationLike]:
         """Return the explanation of each image by the name of its input; all have the same targets."""
+
+    def _repr_jpeg_(self) -> bytes:
+        """Return what a notebook shows without a widget."""

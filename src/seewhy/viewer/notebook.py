@@ -6,14 +6,14 @@ import gzip
 import html
 import json
 import secrets
-from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, Any
 
 from seewhy.errors import MissingExtraError
 from seewhy.representation import shortened
 from seewhy.types import ImageArray
 from seewhy.viewer.assets import bundle, style_sheet
-from seewhy.viewer.explanation_like import FramesLike, SampleLike, SignalLike
+from seewhy.viewer.explanation_like import SampleLike
 from seewhy.viewer.photos import PhotoLimits, photo_url
 from seewhy.viewer.report import report_page
 from seewhy.viewer.viewer_data import Label, Shown, Single, viewer_data
@@ -42,6 +42,7 @@ STILL_HTML = """<div id="{id}">
 <p>{caption}</p>
 </div>
 """
+MORE_HTML = "<p>And {count} more explanation{s}, in the widget.</p>\n"
 UNPACKING = """<script>
 (async () => {{
   if (!("DecompressionStream" in window)) return;
@@ -68,7 +69,8 @@ def view(explanations: Shown | Iterable[Shown], labels: Sequence[Label] | None =
         labels: The true class of each explanation's image, by name or index; None where it is unknown.
 
     Returns:
-        The widget. Set its `data` to the result of another `viewer_data(...)` to show other explanations.
+        The widget. Set its `data` to the result of another `viewer_data(...)` to show other explanations. The notebook
+        stores the first explanation too, as it shows it without a widget, for what shows no widgets.
 
     Raises:
         MissingExtraError: anywidget is not installed.
@@ -77,7 +79,10 @@ def view(explanations: Shown | Iterable[Shown], labels: Sequence[Label] | None =
     """
     if isinstance(explanations, SampleLike) or not isinstance(explanations, Iterable):
         explanations = [explanations]
-    return _widget_class()(data=viewer_data(explanations, labels=labels))
+    shown = list(explanations)
+    widget = _widget_class()(data=viewer_data(shown, labels=labels))
+    widget.represent = functools.partial(_representation, shown)
+    return widget
 
 
 def inline_html(explanation: Single, still: ImageArray) -> str:
@@ -92,8 +97,7 @@ def inline_html(explanation: Single, still: ImageArray) -> str:
     names = ", ".join(shortened(target.name) for target in explanation.targets[:SHOWN_TARGETS])
     more = "" if len(explanation.targets) <= SHOWN_TARGETS else f" and {len(explanation.targets) - SHOWN_TARGETS} more"
     caption = f"{shortened(explanation.title)}, layer {shortened(explanation.layer)}: evidence for {names}{more}"
-    noun = explanation.recording.noun if isinstance(explanation, (FramesLike, SignalLike)) else "image"
-    alt = f"{caption}, in {shortened(explanation.source or f'the {noun}')}"
+    alt = f"{caption}, in {shortened(explanation.source or f'the {explanation.noun}')}"
     element = {"id": f"seewhy-{secrets.token_hex(8)}", "alt": html.escape(alt)}
     if explanation.heatmaps.nbytes <= 4 * MAX_HTML:  # more could not be compressed enough
         image = photo_url(still, SMALL_STILL)
@@ -105,6 +109,14 @@ def inline_html(explanation: Single, still: ImageArray) -> str:
                 return interactive
     element["caption"] = html.escape(f"{caption}. {TOO_LARGE}")
     return STILL_HTML.format(image=photo_url(still, LARGE_STILL), **element)
+
+
+def _representation(shown: Sequence[Shown]) -> dict[str, str]:
+    """Return what a notebook shows for the first of several explanations where it shows no widgets, by its type."""
+    if isinstance(shown[0], SampleLike):
+        return {"image/jpeg": base64.b64encode(shown[0]._repr_jpeg_()).decode("ascii")}
+    content, more = shown[0]._repr_html_(), len(shown) - 1
+    return {"text/html": content + MORE_HTML.format(count=more, s="s" * (more > 1)) * (more > 0)}
 
 
 def _packed(page: str) -> str:
@@ -126,10 +138,26 @@ def _widget_class() -> "type[AnyWidget]":
         raise MissingExtraError(f"To show explanations as a widget, {error.name}", "notebook") from error
 
     class Viewer(anywidget.AnyWidget):
-        """The viewer and the data that it shows."""
+        """The viewer and the data that it shows.
+
+        `represent` returns what is stored beside the widget, by its type. Exporters and sites that render notebooks
+        show it: they have neither the widget's data, which JupyterLab saves only where a setting says so, nor the
+        scripts of widgets. It is no longer taken once other data are shown.
+        """
 
         _esm = bundle("widget.js")
         _css = style_sheet("viewer.css")
         data = traitlets.Dict().tag(sync=True)
+        represent: Callable[[], dict[str, str]] | None = None
+
+        @traitlets.observe("data")
+        def _show_other_data(self, _change: object) -> None:
+            self.represent = None
+
+        def _repr_mimebundle_(self, **kwargs: Any) -> tuple[dict[str, Any], dict[str, Any]] | None:
+            bundle: tuple[dict[str, Any], dict[str, Any]] | None = super()._repr_mimebundle_(**kwargs)
+            if bundle is None or self.represent is None:
+                return bundle
+            return bundle[0] | self.represent(), bundle[1]
 
     return Viewer

@@ -36,7 +36,7 @@ BYTES_PER_PIXEL = 0.35
 
 def axes_of(explanation: FramesLike) -> range:
     """Return the axes that the frames can be across: all three of a volume, time of a video."""
-    return range(3 if explanation.recording.noun == "volume" else 1)
+    return range(3 if explanation.noun == "volume" else 1)
 
 
 def recording_data(explanation: FramesLike, limits: PhotoLimits) -> RecordingData:
@@ -47,7 +47,7 @@ def recording_data(explanation: FramesLike, limits: PhotoLimits) -> RecordingDat
         limits: All frames together have at most as many pixels as a square photo of this side.
     """
     axes = [_axis_data(explanation, axis, limits) for axis in axes_of(explanation)]
-    return {"kind": explanation.recording.noun, "seconds": explanation.frame_seconds, "axes": axes}
+    return {"kind": explanation.noun, "seconds": explanation.frame_seconds, "axes": axes}
 
 
 def _axis_data(explanation: FramesLike, axis: int, limits: PhotoLimits) -> AxisData:

@@ -38,7 +38,7 @@ PAGE = """<!doctype html>
 <title>{title}</title>
 <style>{style}</style>
 </head>
-<body>
+<body class="seewhy-colors">
 <main>
 {heading}<noscript>
 <p class="intro">This page needs JavaScript to draw its images, and JavaScript is off.</p>

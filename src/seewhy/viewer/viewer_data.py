@@ -22,15 +22,8 @@ from seewhy.viewer.explanation_like import (
     SignalLike,
     TargetLike,
 )
-from seewhy.viewer.photos import PhotoLimits, limits_for, photo_url
-from seewhy.viewer.recording_data import (
-    axis_heatmaps,
-    frames_note,
-    recording_data,
-    signal_data,
-    signal_heatmaps,
-    signal_note,
-)
+from seewhy.viewer.kinds import kind_of
+from seewhy.viewer.photos import PhotoLimits, limits_for
 from seewhy.viewer.viewer_format import (
     ExplanationData,
     ImageEntry,
@@ -136,13 +129,7 @@ def group_by_image(
 
 
 def _image_key(explanation: Single) -> object:
-    if isinstance(explanation, SignalLike):
-        given: object = explanation.signal
-        size = explanation.placement.size
-    elif isinstance(explanation, FramesLike):
-        given, size = explanation.recording, explanation.placement.size
-    else:
-        given, size = explanation.image, explanation.image.shape
+    given, size = kind_of(explanation).given(explanation)
     return id(given) if explanation.source is None else (explanation.source, size)
 
 
@@ -165,7 +152,7 @@ def image_entry(
     label_name, correct = _compare(first.predictions, label)
     entry: ImageEntry = {
         "name": ", ".join(dict.fromkeys(Path(each.source).name for each in images.values() if each.source))
-        or _unnamed(first, name),
+        or name.replace("image", first.noun),
         "label": label_name,
         "correct": correct,
         "width": inputs[0]["width"],
@@ -178,42 +165,23 @@ def image_entry(
         entry["inputs"] = inputs
     if detections := _detections(first.targets):
         entry["detections"] = detections
-    _add_recording(entry, sample, limits)
+    notes = [_other_inputs(sample), kind_of(first).add_recording(entry, first, limits)]
+    if any(notes):
+        entry["note"] = " ".join(filter(None, notes))
     return entry
 
 
-def _unnamed(explanation: Single, name: str) -> str:
-    """Return the name of what was not read from a file, such as "volume 3"; a name is given as if it was an image."""
-    if isinstance(explanation, (FramesLike, SignalLike)):
-        return name.replace("image", explanation.recording.noun)
-    return name
-
-
-def _add_recording(entry: ImageEntry, shown: Shown, limits: PhotoLimits) -> None:
-    """Add the recording to its entry, and what is to be said of it."""
-    notes = []
-    if isinstance(shown, SampleLike) and shown.other_inputs:
-        others = ", ".join(f"{key} = {short_repr(value)}" for key, value in shown.other_inputs.items())
-        notes.append(f"The model also received {others}.")
-    if isinstance(shown, FramesLike):
-        entry["recording"] = recording_data(shown, limits)
-        notes.append(frames_note(shown, entry["recording"], entry["explanations"][0]["axes"]))
-    if isinstance(shown, SignalLike):
-        entry["signal"] = signal_data(shown)
-        notes.append(signal_note(shown, entry["signal"]))
-    if any(notes):
-        entry["note"] = " ".join(filter(None, notes))
+def _other_inputs(shown: Shown) -> str:
+    """Return what else the model received, in a sentence; nothing where it received nothing else."""
+    if not isinstance(shown, SampleLike) or not shown.other_inputs:
+        return ""
+    others = ", ".join(f"{key} = {short_repr(value)}" for key, value in shown.other_inputs.items())
+    return f"The model also received {others}."
 
 
 def _input_data(name: str, explanation: Single, limits: PhotoLimits, url: str | None) -> InputData:
-    if isinstance(explanation, SignalLike):
-        return {"name": name, "width": explanation.placement.size[0], "height": 1, "photo": ""}
-    if isinstance(explanation, FramesLike):
-        height, width = explanation.frame_placement().image_size
-        photo = photo_url(explanation.frame(explanation.strongest_frame()), limits)
-        return {"name": name, "width": width, "height": height, "photo": photo}
-    height, width = explanation.placement.image_size
-    return {"name": name, "width": width, "height": height, "photo": url or photo_url(explanation.image, limits)}
+    photo = kind_of(explanation).photo(explanation, limits, url)
+    return {"name": name, "width": photo.width, "height": photo.height, "photo": photo.url}
 
 
 def image_summary(image: ImageEntry) -> ImageSummary:
@@ -239,40 +207,26 @@ def _sample_data(shown: Shown, limits: PhotoLimits) -> ExplanationData:
 
 
 def _explanation_data(explanation: Single, limits: PhotoLimits) -> ExplanationData:
-    heatmaps = np.asarray(explanation.heatmaps, dtype=np.float32)
-    if isinstance(explanation, FramesLike):
-        axes, cells = axis_heatmaps(explanation, limits)
-        data = _heatmap_data(explanation, cells, axes[0]["rows"], axes[0]["columns"], axes[0]["box"])
-        data["axes"] = axes
-    elif isinstance(explanation, SignalLike):
-        maps = signal_heatmaps(explanation)
-        start, stop = explanation.placement.extents[0]
-        data = _heatmap_data(explanation, list(maps), 1, maps.shape[1], [0, start, 1, stop])
-        data["extent"] = [start, stop]
-    else:
-        box = [float(edge) for edge in explanation.placement.heatmap_box]
-        data = _heatmap_data(explanation, list(heatmaps), heatmaps.shape[1], heatmaps.shape[2], box)
-        data["input"] = [float(edge) for edge in explanation.placement.box]
-    return data
-
-
-def _heatmap_data(
-    explanation: ExplainedLike, cells: Sequence[FloatArray], rows: int, columns: int, box: list[float]
-) -> ExplanationData:
-    return {
+    cells = kind_of(explanation).cells(explanation, limits)
+    data: ExplanationData = {
         "model": explanation.model,
         "method": explanation.method,
         "title": explanation.title,
         "layer": explanation.layer,
         "predictions": _top_predictions(explanation),
-        "rows": rows,
-        "columns": columns,
-        "box": box,
-        "input": box,
+        "rows": cells.rows,
+        "columns": cells.columns,
+        "box": cells.box,
+        "input": cells.input,
         "signed": bool((np.asarray(explanation.heatmaps) < 0).any()),
         "speckled": explanation.peak_quantile < 1,
-        "targets": _target_data(explanation, cells),
+        "targets": _target_data(explanation, cells.values),
     }
+    if cells.axes is not None:
+        data["axes"] = cells.axes
+    if cells.extent is not None:
+        data["extent"] = cells.extent
+    return data
 
 
 def _target_data(explanation: ExplainedLike, cells: Sequence[FloatArray]) -> list[TargetData]:
@@ -302,8 +256,11 @@ def _rows_first(box: tuple[float, float, float, float] | None) -> list[float] | 
 
 
 def _detections(targets: Sequence[TargetLike]) -> list[PredictionData]:
-    """Return the classes of the detections among targets, the surest first, without the numbers in their names."""
-    found = [target for target in targets if target.box is not None]
+    """Return the classes of the detections among targets, the surest first, without the numbers in their names.
+
+    A detection that is a target twice, as the surest of all and of its class, is one.
+    """
+    found = list({(target.name, target.box): target for target in targets if target.box is not None}.values())
     stems = [_NUMBER.sub("", target.name) for target in found]
     rows: list[PredictionData] = [
         {

@@ -125,7 +125,7 @@ class FrameData(TypedDict):
 
     Attributes:
         position: Its number among all frames across the axis, from 0.
-        label: Such as "slice 12 of 40".
+        label: Such as "axial slice 12 of 40".
         photo: As in `ImageEntry`.
     """
 

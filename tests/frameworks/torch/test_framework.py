@@ -496,6 +496,35 @@ def test_contexts_outside(context):
     assert expected.max() > 0
 
 
+class CachesScales(Paper):
+    """Scales its input by what it computed in its first run, as a YOLO does with the places of its candidates."""
+
+    def __init__(self, *, is_buffer):
+        super().__init__()
+        self.scales, self.is_buffer = None, is_buffer
+
+    def forward(self, image):
+        if self.scales is None:
+            del self.scales
+            scales = torch.ones(1, *image.shape[1:]) * 2
+            self.register_buffer("scales", scales) if self.is_buffer else setattr(self, "scales", scales)
+        scaled = self.conv.weight.sum() * self.scales  # the product is saved for the backward pass
+        return super().forward(image + 0 * scaled)
+
+
+@pytest.mark.parametrize("is_buffer", [False, True])
+def test_what_a_model_cached_in_inference_mode_is_no_obstacle(is_buffer):
+    model = CachesScales(is_buffer=is_buffer)
+    with torch.inference_mode():
+        model(torch.tensor(IMAGE))
+    cached = model.scales
+    heatmaps = seewhy.Explainer(model, "saliency").heatmaps(IMAGE, [0, 1])
+    expected = seewhy.Explainer(Paper(), "saliency").heatmaps(IMAGE, [0, 1])
+    np.testing.assert_allclose(heatmaps.values, expected.values, rtol=1e-6)
+    assert model.scales is cached
+    assert cached.is_inference()
+
+
 @pytest.mark.parametrize("context", [torch.no_grad, torch.enable_grad])
 @pytest.mark.parametrize("method", ["gradcam", "scorecam", "saliency", "occlusion"])
 def test_the_gradient_mode_is_kept(context, method):

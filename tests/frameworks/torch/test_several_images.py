@@ -6,7 +6,8 @@ import torch
 from torch import nn
 
 import seewhy
-from seewhy.errors import InputError, LayerError, OptionError, SeewhyError, SeewhyWarning
+from seewhy import evaluate
+from seewhy.errors import InputError, LayerError, ModelRunError, OptionError, SeewhyError, SeewhyWarning
 
 RANDOM = np.random.default_rng(0)
 LEFT, RIGHT = (RANDOM.integers(0, 256, (12, 12, 3), dtype=np.uint8) for _ in "ab")
@@ -65,6 +66,20 @@ def test_arrays_of_one_input_give_the_same_maps_in_batches(classifier):
     np.testing.assert_array_equal(per_image.values[:, 0], heatmaps.values[[0, 1, 2], [0, 1, 0]])
 
 
+def test_inputs_that_do_not_fit_are_named(classifier):
+    explainer, inputs = seewhy.Explainer(classifier), classifier.preprocess([SAMPLE, SAMPLE]).values
+    left, right, age = (inputs[name] for name in ("left", "right", "age"))
+    with pytest.raises(InputError, match="images: 2 in 'left', 1 in 'right', 2 in 'age'"):
+        explainer.heatmaps([left, right[:1], age], 0, input_name="left")
+    with pytest.raises(InputError, match="The input 'right' holds NaN or infinite values, in image 1"):
+        explainer.heatmaps([left, np.where(np.arange(2)[:, None, None, None], np.nan, right), age], 0)
+    numbered = explainer.heatmaps([left, right, age], 0, input_name=np.int64(1))
+    np.testing.assert_array_equal(numbered.values, explainer.heatmaps(inputs, 0, input_name="right").values)
+    layers = ["left.0", "left.2"]
+    with pytest.raises(LayerError, match=r"The layers 'left\.0', 'left\.2' are not computed from 'right'"):
+        seewhy.Explainer(classifier, layer=layers).explain([SAMPLE])
+
+
 def test_methods_of_the_input_explain_one_image_while_the_other_stays(classifier):
     left, right, age = tensors()
     scores = classifier.model(left, right, age)[0]
@@ -101,6 +116,25 @@ def test_calls_are_told_apart_by_what_they_were_given_also_without_gradients():
     (found,) = seewhy.Explainer(classifier, "eigencam").explain([{"left": LEFT, "right": RIGHT}])
     assert found.layers == {"left": "conv#2", "right": "conv#1"}
     assert found["right"].heatmaps.shape == (1, 7, 7)
+
+
+class Siamese(nn.Module):
+    """Runs one tower on each image."""
+
+    def __init__(self):
+        super().__init__()
+        self.tower, self.score = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU()), nn.Linear(4, 2)
+
+    def forward(self, left, right):
+        return self.score((self.tower(left).mean((2, 3)) - self.tower(right).mean((2, 3))).abs())
+
+
+def test_the_calls_of_a_tower_have_names_of_one_kind():
+    """A tower that is called twice is no block with a module that it calls twice."""
+    torch.manual_seed(0)
+    classifier = seewhy.Classifier(Siamese().eval(), preprocess=lambda pixels: pixels / 255, input_size=(12, 12))
+    (found,) = seewhy.Explainer(classifier).explain([(LEFT, RIGHT)])
+    assert found.layers == {"left": "tower.1#1", "right": "tower.1#2"}
 
 
 class Joined(nn.Module):
@@ -191,6 +225,25 @@ class Optional(nn.Module):
     def forward(self, pixels=None, after=None):
         change = 0 if after is None else self.other(after).mean((2, 3))
         return self.score(self.conv(pixels).mean((2, 3)) + change)
+
+
+def test_a_module_with_one_argument_says_what_it_was_given():
+    explainer = seewhy.Explainer(seewhy.Classifier(nn.Sequential(nn.Conv2d(3, 2, 1)).eval(), input_size=(4, 4)))
+    with pytest.raises(ModelRunError, match="forward takes one argument, 'input', and was given 2 inputs in a dict"):
+        explainer.explain([{"left": LEFT, "right": RIGHT}])
+
+
+def test_metrics_say_that_they_take_the_explanation_of_one_image(classifier):
+    explainer = seewhy.Explainer(classifier)
+    explanations = explainer.explain([SAMPLE])
+    with pytest.raises(InputError, match=r"such as explanation\['right'\], explanation\['left'\]"):
+        evaluate.entropy(explanations)
+    with pytest.raises(InputError, match="of several images was given"):
+        evaluate.deletion(explainer, [SAMPLE], explanations[0])
+    np.testing.assert_array_equal(evaluate.entropy([explanations[0]["left"]]).shape, (1, 1))
+    for call in (evaluate.max_sensitivity, evaluate.model_randomization):
+        with pytest.raises(InputError, match="given samples of several inputs"):
+            call(explainer, [SAMPLE])
 
 
 def test_inputs_that_need_not_be_given():

@@ -172,5 +172,5 @@ def test_a_module_that_returns_a_nested_tensor_is_no_obstacle(layout):
     expected = seewhy.Explainer(rest).heatmaps(means, [0, 2])
     assert (found.layer, expected.layer) == ("4", "2")
     np.testing.assert_allclose(found.values, expected.values, rtol=1e-5, atol=1e-7)
-    with pytest.raises(LayerError, match="'0' cannot be explained: its output  is not one tensor"):
+    with pytest.raises(LayerError, match="'0' cannot be explained: its output is not one tensor"):
         seewhy.Explainer(model, layer="0").heatmaps(IMAGES, 0)

@@ -12,6 +12,7 @@ from tests.oracles.peers.tiny_hugging_face import DETECTORS, write_folder
 
 import seewhy
 from seewhy.errors import SeewhyWarning
+from seewhy.methods.rise import _RandomMasks
 
 torchvision = pytest.importorskip("torchvision", exc_type=(ImportError, RuntimeError))  # type: ignore[arg-type]
 
@@ -99,6 +100,104 @@ def test_a_detector_of_torchvision(name):
     )
     np.testing.assert_allclose(heatmaps.scores[0, 0], logit, rtol=1e-4, atol=1e-6)
     np.testing.assert_allclose(heatmaps.values[0, 0], expected, rtol=1e-3, atol=1e-4 * expected.max())
+
+
+@needs_operators
+@pytest.mark.parametrize("name", TORCHVISION)
+def test_the_class_probabilities_of_a_detection_are_those_of_its_candidate(name):
+    """The candidate is found by the gradient of the score here, and by the value of the score in the library."""
+    torch.manual_seed(0)
+    model = torchvision.models.get_model(name, **SMALL, **TORCHVISION[name]).eval()
+    if "rcnn" in name:
+        with torch.no_grad():
+            model.roi_heads.box_predictor.cls_score.weight *= 30
+    side = 320 if "ssd" in name else 96
+    images = np.random.default_rng(0).uniform(0, 1, (2, 3, side, side)).astype(np.float32)
+    framework, logits = seewhy.Classifier(model).framework, []
+    path = "roi_heads.box_predictor" if "rcnn" in name else "head.classification_head"
+    hook = model.get_submodule(path).register_forward_hook(
+        lambda _, __, output: logits.append(output[0] if isinstance(output, tuple) else output)
+    )
+    for image in images:
+        inputs = framework.check_inputs(image[None])
+        surest = framework.detector(inputs).detections(inputs)[:3]
+        if "fcos" in name:
+            assert all(found.probabilities is None for found in surest)
+            continue
+        rows = framework.class_logit_entries(inputs, [found.number for found in surest])
+        candidates = logits[-1].detach().flatten(0, -2)
+        by_candidate = candidates.sigmoid() if "retinanet" in name else candidates.softmax(dim=-1)
+        for found, (row, class_) in zip(surest, rows, strict=True):
+            expected = by_candidate[row].numpy().copy()
+            np.testing.assert_allclose(found.score, expected[class_], rtol=1e-5)
+            expected[: "retinanet" not in name] = 0  # the background
+            np.testing.assert_allclose(found.probabilities, expected, rtol=1e-5, atol=1e-8)
+    hook.remove()
+
+
+@needs_operators
+def test_d_rise_of_a_detector_of_torchvision():
+    """Two images of a batch are masked together; the family of R-CNN has their candidates in one table."""
+    torch.manual_seed(0)
+    name = "fasterrcnn_mobilenet_v3_large_320_fpn"
+    model = torchvision.models.get_model(name, **SMALL, **TORCHVISION[name]).eval()
+    with torch.no_grad():
+        model.roi_heads.box_predictor.cls_score.weight *= 300  # so that detections do not tie
+    image = np.random.default_rng(0).uniform(0, 1, (1, 3, 96, 96)).astype(np.float32)
+    method = seewhy.methods.get("rise", masks=5, grid=4, centred=False)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", SeewhyWarning)
+        heatmaps = seewhy.Explainer(model, method).heatmaps(image, "top-1", batch_size=2)
+    logits = []
+    hook = model.roi_heads.box_predictor.register_forward_hook(lambda _, __, output: logits.append(output[0]))
+    with torch.no_grad():
+        (whole,) = model(torch.tensor(image))
+        p = logits[-1].softmax(dim=-1)
+        label, best = int(whole["labels"][0]), torch.tensor(heatmaps.boxes[0] * 96)
+        assert heatmaps.indices[0, 0] == label
+        wanted = p[(p[:, label] - whole["scores"][0]).abs().argmin(), 1:]
+        expected = np.zeros((96, 96))
+        for mask in _RandomMasks((96, 96), 5, (4, 4), 0.5, 0):
+            (found,) = model(torch.tensor(image * mask))
+            p = logits[-1].softmax(dim=-1)
+            rows = [int((p[:, k] - s).abs().argmin()) for k, s in zip(found["labels"], found["scores"], strict=True)]
+            cosines = torch.nn.functional.cosine_similarity(p[rows, 1:], wanted[None])
+            overlaps = torchvision.ops.box_iou(best, found["boxes"])[0]
+            expected += (overlaps * cosines * p[rows, label]).max().item() * mask / (5 * 0.5)
+    hook.remove()
+    np.testing.assert_allclose(heatmaps.values[0, 0], expected, rtol=1e-3, atol=1e-4 * expected.max())
+
+
+@needs_operators
+@pytest.mark.parametrize("name", [name for name in TORCHVISION if name[:4] not in ("mask", "keyp")])
+def test_a_score_of_1_has_a_class_logit(name):
+    """A saturated sigmoid or softmax has no gradient by which the candidate of a detection could be found."""
+    torch.manual_seed(0)
+    model = torchvision.models.get_model(name, **SMALL, **TORCHVISION[name]).eval()
+    path = "roi_heads.box_predictor.cls_score" if "rcnn" in name else "head.classification_head"
+    head, kept = model.get_submodule(path), []
+    with torch.no_grad():
+        if "ssd" in name:
+            for level in head.module_list:
+                level[1].weight *= 1e17
+        else:
+            (head if "rcnn" in name else head.cls_logits).weight *= 1e6
+    side = 320 if "ssd" in name else 96
+    image = np.random.default_rng(0).uniform(0, 1, (1, 3, side, side)).astype(np.float32)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", SeewhyWarning)
+        heatmaps = seewhy.Explainer(model).heatmaps(image, "top-1")
+    hook = model.get_submodule(path).register_forward_hook(lambda _, __, output: kept.append(output))
+    model([torch.tensor(image[0])])
+    hook.remove()
+    if "fcos" not in name:
+        assert heatmaps.detection_scores == [[1.0]]
+    logits = kept[-1].detach().flatten(0, -2)
+    gaps = (logits[:, heatmaps.indices[0, 0]] - heatmaps.scores[0, 0]).abs()
+    row = logits[gaps.argmin()]
+    np.testing.assert_allclose(row[heatmaps.indices[0, 0]], heatmaps.scores[0, 0], rtol=1e-4)
+    activated = row.softmax(dim=0) if "rcnn" in name or "ssd" in name else row.sigmoid()
+    assert activated[heatmaps.indices[0, 0]] == 1
 
 
 NAMES = torchvision.models.list_models(module=torchvision.models.detection)

@@ -246,6 +246,15 @@ def test_a_long_prompt_is_refused():
     ours.with_prompts(["dog " * 14])
 
 
+def test_a_processor_that_replaces_the_preprocessing_brings_its_tokenizer():
+    model, images = hugging_face_model("CLIP"), images_for(hugging_face_model("CLIP"))
+    sizes = {"size": {"shortest_edge": 32}, "crop_size": {"height": 32, "width": 32}}
+    processor = transformers.CLIPProcessor(transformers.CLIPImageProcessor(**sizes), tokenizer_of())
+    replaced = seewhy.Classifier(model).replace(preprocess=processor)
+    scores = seewhy.Explainer(replaced).heatmaps(images, [Prompt(text) for text in TEXTS]).scores
+    np.testing.assert_allclose(scores, logits_of(model, images, tokenizer_of()), rtol=1e-5, atol=1e-5)
+
+
 def test_a_missing_tokenizer_is_named():
     model = hugging_face_model("CLIP")
     with pytest.raises(OptionError, match=r"was given without its tokenizer\. Give it"):

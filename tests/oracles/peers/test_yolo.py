@@ -17,6 +17,9 @@ ultralytics = pytest.importorskip("ultralytics", exc_type=(ImportError, RuntimeE
 from PIL import Image  # noqa: E402
 from ultralytics.data.augment import LetterBox, classify_transforms  # noqa: E402  # where it is installed
 from ultralytics.utils import nms, ops  # noqa: E402
+from ultralytics.utils.metrics import box_iou  # noqa: E402
+
+from seewhy.methods.rise import _RandomMasks  # noqa: E402
 
 SIDE = 64
 IMAGE = np.random.default_rng(1).integers(0, 255, (60, 130, 3), dtype=np.uint8)
@@ -110,6 +113,67 @@ def check_map(model, batch, heatmaps, column, score, layer=None):
     gradients = torch.zeros_like(activations) if gradients is None else gradients
     expected = (gradients * activations).sum(dim=1)[0].clamp(min=0).detach().numpy()
     np.testing.assert_allclose(single.values[0, column], expected, rtol=1e-3, atol=1e-4 * expected.max() + 1e-12)
+
+
+def test_d_rise_of_a_yolo():
+    """The detections of masked images are those of the package's own suppression."""
+    yolo = random_model("yolov8n")
+    model, image = yolo.model, np.random.default_rng(0).random((1, 3, SIDE, SIDE), dtype=np.float32)
+    method = seewhy.methods.get("rise", masks=5, grid=4, centred=False)
+    heatmaps = seewhy.Explainer(model, method).heatmaps(image, "top-2")
+
+    def detections(batch):
+        decoded = model(torch.tensor(batch))[0]
+        (found,), (rows,) = nms.non_max_suppression(decoded, 1e-6, 0.7, nc=80, return_idxs=True)
+        return found[:, :4], decoded[0, 4:84, rows.flatten()].T, found[:, 5].long()
+
+    with torch.no_grad():
+        boxes, p, labels = detections(image)
+        expected = np.zeros((2, SIDE, SIDE))
+        for mask in _RandomMasks((SIDE, SIDE), 5, (4, 4), 0.5, 0):
+            found, vectors, _ = detections(image * mask)
+            overlaps = box_iou(boxes[:2], found)
+            for column in range(2):
+                cosines = torch.nn.functional.cosine_similarity(vectors, p[column, None])
+                similarity = overlaps[column] * cosines * vectors[:, labels[column]]
+                expected[column] += similarity.max().item() * mask / (5 * 0.5)
+    assert heatmaps.indices[0].tolist() == labels[:2].tolist()
+    np.testing.assert_allclose(heatmaps.values[0], expected, rtol=1e-3, atol=1e-4 * expected.max())
+
+
+def test_gradients_of_perturbed_images_of_a_yolo_reach_its_scores():
+    """Integrated gradients sum up to the change of the score from a black image; the overlap alone does not."""
+    yolo = random_model("yolov8n")
+    image = np.random.default_rng(0).random((1, 3, SIDE, SIDE), dtype=np.float32)
+    method = seewhy.methods.get("integrated_gradients", steps=1)
+    heatmaps = seewhy.Explainer(yolo.model, method, signed=True).heatmaps(image)
+    halfway = torch.tensor(image / 2, requires_grad=True)
+    decoded = yolo.model(halfway)[0]
+    boxes, p = decoded[0, :4].T, decoded[0, 4:84].T
+    corners = torch.cat([boxes[:, :2] - boxes[:, 2:] / 2, boxes[:, :2] + boxes[:, 2:] / 2], dim=1)
+    whole = yolo.model(torch.tensor(image))[0][0, 4:84].T
+    row, label = divmod(int(whole.argmax()), 80)
+    cosines = torch.nn.functional.cosine_similarity(p, whole[row, None].detach())
+    overlaps = box_iou(torch.tensor(heatmaps.boxes[0] * SIDE), corners)[0]
+    similarity = overlaps * cosines * p[:, label]
+    _, (rows,) = nms.non_max_suppression(decoded.detach(), 1e-6, 0.7, nc=80, return_idxs=True)
+    (gradients,) = torch.autograd.grad(similarity[rows.flatten()].max(), halfway)
+    expected = (gradients.numpy() * image).sum(axis=1)
+    np.testing.assert_allclose(heatmaps.values[0], expected, rtol=1e-2, atol=1e-3 * np.abs(expected).max())
+
+
+def test_a_yolo_that_ran_in_inference_mode_before():
+    """Its head keeps the places of its candidates between runs of one size: as tensors that autograd refuses."""
+    yolo = random_model("yolov8n")
+    batch = letterboxed(IMAGE)
+    expected = seewhy.Explainer(yolo).heatmaps(batch.numpy(), "top-2")
+    other = random_model("yolov8n")
+    with torch.inference_mode():
+        other.model(batch)
+    found = seewhy.Explainer(other).heatmaps(batch.numpy(), "top-2")
+    np.testing.assert_allclose(found.values, expected.values, rtol=1e-5)
+    with torch.inference_mode():
+        other.model(batch)  # and as before afterwards
 
 
 @pytest.mark.parametrize("is_detached", [False, True])

@@ -9,7 +9,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from seewhy.errors import ModelError
+from seewhy.errors import InputError, ModelError
 from seewhy.frameworks.base import Framework
 from seewhy.frameworks.fingerprint import fingerprint
 from seewhy.frameworks.keras.attention_free import is_free_of_attention
@@ -34,6 +34,7 @@ from seewhy.frameworks.structures import (
     InputBatch,
     InputSpec,
     check_arrays,
+    check_names,
     leaves,
     map_tree,
     message_of,
@@ -99,7 +100,13 @@ class KerasFramework(Framework):
         names = [tensor.name for tensor in symbolic] if _is_flat_list(symbolic) else []
         if isinstance(inputs, Mapping) and len(names) > 1 and set(names) == set(inputs):
             inputs = [inputs[name] for name in names]  # Keras takes the inputs of a list by their names too
-        checked = check_arrays(inputs, map_tree(_shape_of, symbolic))
+        elif isinstance(inputs, Mapping) and len(names) > 1:
+            check_names(inputs, names)
+            missing = [name for name in names if name not in inputs]
+            raise InputError(
+                f"The inputs lack {', '.join(map(repr, missing))}; the model takes {', '.join(map(repr, names))}."
+            )
+        checked = check_arrays(inputs, map_tree(_shape_of, symbolic), self.declared_inputs())
         floats = iter("float" in keras.backend.standardize_dtype(tensor.dtype) for tensor in leaves(symbolic))
         return map_tree(lambda array: array.astype(np.float32, copy=False) if next(floats) else array, checked)
 

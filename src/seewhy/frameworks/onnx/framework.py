@@ -150,7 +150,8 @@ class Onnx(Framework):
     def with_kernels(self, kernels: Kernels) -> Iterator[Framework]:
         proto = with_kernels(self._model.proto, kernels)
         options = {"providers": self._model.providers, "threads": self._model.threads}
-        changed = Onnx(OnnxModel(proto, name=self._model.name, **options), self._precision)
+        model = OnnxModel(proto, name=self._model.name, **options)
+        changed = Onnx(model, self._precision, self._output_tree, self._runtime)
         changed._model_layers = self._model_layers  # the layers are the same, and what is known of them
         yield changed
 
@@ -168,7 +169,7 @@ class Onnx(Framework):
         names = list(self._inputs)
         if len(names) > 1 and isinstance(inputs, (list, tuple)) and len(inputs) == len(names):
             inputs = dict(zip(names, inputs, strict=True))
-        return check_arrays(inputs, self.input_shape())
+        return check_arrays(inputs, self.input_shape(), self.declared_inputs())
 
     def declared_labels(self) -> None:
         """Return None: what the file says of its classes is read when it is loaded."""

@@ -41,6 +41,7 @@ from seewhy.frameworks.structures import (
     model_run_error,
 )
 from seewhy.frameworks.tensorflow.attention import TracedCalls, map_tensors
+from seewhy.frameworks.tensorflow.backward import bytes_of_pass, gradients
 from seewhy.frameworks.tensorflow.device import show_device
 from seewhy.frameworks.tensorflow.guided import check_head_activations, guide_relus
 from seewhy.frameworks.tensorflow.logits import FUNCTION_ADVICE, select_tensorflow_outputs
@@ -49,7 +50,7 @@ from seewhy.frameworks.tensorflow.namespace import VECTORIZED, TensorflowNamespa
 from seewhy.frameworks.tensorflow.onnx import WeightReader, export
 from seewhy.frameworks.tensorflow.precision import check_bfloat16, compiled
 from seewhy.frameworks.tensorflow.stem import find_stem_inputs
-from seewhy.frameworks.tensorflow.tap import OutputRecorder, TensorflowTap, gradients
+from seewhy.frameworks.tensorflow.tap import OutputRecorder, TensorflowTap
 from seewhy.frameworks.tensorflow.trunk_and_head import (
     carrying_tensors,
     is_bypassed,
@@ -382,6 +383,7 @@ class KerasTensorflow(KerasFramework):
                         self._find_stem(inputs, batch, tap, leaf)
                 selected, is_taped, is_inlined = select_tensorflow_outputs(tree, objective)
                 mean = pooled_mean(selected.tensors, tap.output, tap.space)
+                pass_bytes = bytes_of_pass(tap.output, mean)
                 if derivatives == "gradients" and gradient_rule in GUIDED_RULES:
                     check_head_activations(
                         tap.output, selected.one_logits, self._layers, gradient_rule, is_inlined=is_inlined
@@ -398,7 +400,7 @@ class KerasTensorflow(KerasFramework):
             if derivatives == "gradients":
                 with translated_errors(inputs, FAILURES, None, plain_message):
                     recorded = tape if is_taped else None
-                    by_target = gradients(recorded, scores, tap, gradient_rule, is_small=mean is not None)
+                    by_target = gradients(recorded, scores, tap, gradient_rule, pass_bytes=pass_bytes)
                 captured["gradients"] = targets_second(tap.call, tf.cast(by_target, tf.float32), self.xp)
             return captured
 

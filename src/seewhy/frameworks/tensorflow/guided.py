@@ -22,7 +22,8 @@ from seewhy.frameworks.non_relu import (
     clamp_name,
 )
 from seewhy.frameworks.tensorflow.logits import CUSTOM_DERIVATIVE
-from seewhy.frameworks.tensorflow.operation_types import SHAPES
+from seewhy.frameworks.tensorflow.operation_types import OPAQUE_OPERATIONS
+from seewhy.frameworks.tensorflow.trunk_and_head import head_operations
 from seewhy.types import GradientRule, NativeTensor
 
 NON_RELU_ACTIVATIONS = {
@@ -41,18 +42,6 @@ NON_RELU_ACTIVATIONS = {
     "Tanh": "tanh",
 }
 """The name of each activation other than a ReLU, by the type of its operation."""
-
-OPAQUE_OPERATIONS = {
-    "Case": "branch",
-    "If": "branch",
-    "PartitionedCall": "tf.function",
-    "StatefulPartitionedCall": "tf.function",
-    "StatelessCase": "branch",
-    "StatelessIf": "branch",
-    "StatelessWhile": "loop",
-    "While": "loop",
-}
-"""Operations that run a graph of their own, which is not part of the model's graph."""
 
 RELU_GRADIENT, MAXIMUM_GRADIENT = "SeeWhyGuidedRelu", "SeeWhyGuidedMaximum"
 
@@ -91,7 +80,7 @@ def check_head_activations(
     """
     if gradient_rule not in GUIDED_RULES:
         return
-    dependents = _dependents(tapped)
+    dependents = head_operations(tapped)
     head = dependents & _dependencies(logits.op, dependents)
     activations = [NonReluActivation("tf.function", None, is_opaque=True)] if is_inlined else []
     for operation in tapped.graph.get_operations():
@@ -149,18 +138,6 @@ def _guided_maximum(operation: Any, gradient: NativeTensor) -> list[NativeTensor
     passes = (inputs[1 - zero] > 0) & (gradient > 0)
     guided = tf.where(passes, gradient, tf.zeros_like(gradient))
     return [None, guided] if zero == 0 else [guided, None]
-
-
-def _dependents(tapped: NativeTensor) -> set[Any]:
-    """Return the operations that depend on the values of the tapped tensor."""
-    dependents: set[Any] = set()
-    pending = list(tapped.consumers())
-    while pending:
-        operation = pending.pop()
-        if operation not in dependents and operation.type not in SHAPES:
-            dependents.add(operation)
-            pending += [consumer for output in operation.outputs for consumer in output.consumers()]
-    return dependents
 
 
 def _dependencies(last: Any, operations: set[Any]) -> set[Any]:

@@ -24,11 +24,12 @@ from seewhy.frameworks.layers import LayerChoice
 from seewhy.frameworks.layouts import channels_last, targets_second
 from seewhy.frameworks.non_relu import GUIDED_RULES
 from seewhy.frameworks.structures import InputBatch, leaves, map_tree
+from seewhy.frameworks.tensorflow.backward import bytes_of_pass, gradients
 from seewhy.frameworks.tensorflow.framework import KerasTensorflow
 from seewhy.frameworks.tensorflow.guided import check_head_activations
 from seewhy.frameworks.tensorflow.logits import select_tensorflow_outputs
 from seewhy.frameworks.tensorflow.mean_head import closed_form, pooled_mean
-from seewhy.frameworks.tensorflow.tap import TensorflowTap, gradients
+from seewhy.frameworks.tensorflow.tap import TensorflowTap
 from seewhy.targets import Objective, TopK
 from seewhy.types import Capture, NativeTensor
 
@@ -127,6 +128,7 @@ class _Program:
             tap, tree = framework.run_tapped(batch, self._inputs, layer, tape, rule)
             found = select_tensorflow_outputs(tree, Objective(TopK(), settings.score, settings.output))
             mean = pooled_mean(found.selected.tensors, tap.output, tap.space)
+            pass_bytes = bytes_of_pass(tap.output, mean)
             if rule in GUIDED_RULES:
                 logits = found.selected.one_logits
                 check_head_activations(tap.output, logits, framework.layers_by_path, rule, is_inlined=found.is_inlined)
@@ -136,7 +138,7 @@ class _Program:
         self.activation = outputs.activation
         named = {"scores": scores, "probabilities": tf.cast(outputs.probabilities, tf.float32)}
         recorded = tape if found.is_taped else None
-        named["heatmaps"] = self._heatmaps(tap, recorded, mean, chosen)
+        named["heatmaps"] = self._heatmaps(tap, recorded, mean, chosen, pass_bytes)
         if chosen.indices is not None:
             named["classes"] = tf.cast(chosen.indices, tf.int64)
         return named
@@ -155,6 +157,7 @@ class _Program:
         tape: tf.GradientTape | None,
         mean: NativeTensor | None,
         chosen: ChosenClasses,
+        pass_bytes: int | None,
     ) -> NativeTensor:
         """Return the heatmaps (N, T, *space)."""
         settings, layer = self._settings, str(self._layer)
@@ -166,7 +169,7 @@ class _Program:
         self.passes = int(chosen.scores.shape[1])
         check_pass_count(self.passes, layer)
         rule = settings.method.gradient_rule
-        by_target = gradients(tape, chosen.scores, tap, rule, is_small=mean is not None)
+        by_target = gradients(tape, chosen.scores, tap, rule, pass_bytes=pass_bytes)
         found = targets_second(tap.call, tf.cast(by_target, tf.float32), keras.ops)
         capture = Capture(
             activations=activations,

@@ -1,4 +1,4 @@
-"""The tap on TensorFlow: one layer's output in a traced graph, and the gradients of the head."""
+"""The tap on TensorFlow: one layer's output in a traced graph."""
 
 from typing import Any, final
 
@@ -7,11 +7,10 @@ import tensorflow as tf
 from seewhy.errors import LayerError
 from seewhy.frameworks.keras.call_order import Position
 from seewhy.frameworks.keras.calls import KerasRecorder
-from seewhy.frameworks.layers import LayerCall, LayerChoice, check_tapped, no_gradient
+from seewhy.frameworks.layers import LayerCall, LayerChoice, check_tapped
 from seewhy.frameworks.layouts import spatial_axes
-from seewhy.frameworks.non_relu import GUIDED_RULES
 from seewhy.frameworks.tensorflow.logits import FUNCTION_ADVICE, FUNCTION_CALLS
-from seewhy.types import GradientRule, NativeTensor
+from seewhy.types import NativeTensor
 
 
 @final
@@ -96,37 +95,3 @@ class OutputRecorder(KerasRecorder):
         if call.shape is not None:
             self.outputs[call.path, call.execution] = output
         return output
-
-
-def gradients(
-    tape: tf.GradientTape | None,
-    scores: NativeTensor,
-    tap: TensorflowTap,
-    gradient_rule: GradientRule,
-    *,
-    is_small: bool,
-) -> NativeTensor:
-    """Return the gradients (T, N, ...) of scores (N, T), in the layer's own layout. N and T may vary between calls.
-
-    No score may depend on more than one image: the gradient of a target's scores, summed, is each image's own.
-
-    Without a tape, and by a rule, they are those of the graph: a tape ignores overridden gradients.
-
-    All targets share one vectorised backward pass through a small head. In any other head, a loop in the graph runs one
-    backward pass per target, in the memory of one pass.
-    """
-
-    def backward(seed: NativeTensor) -> NativeTensor:
-        if tape is None or gradient_rule in GUIDED_RULES:
-            (gradient,) = tf.gradients(scores, tap.output, grad_ys=ones * seed)
-        else:
-            gradient = tape.gradient(scores, tap.output, output_gradients=ones * seed)
-        if gradient is None:
-            raise no_gradient(tap.path)
-        return gradient
-
-    ones, targets = tf.raw_ops.OnesLike(x=scores), tf.shape(scores)[1]
-    seeds = tf.one_hot(tf.range(targets), targets)
-    if is_small:
-        return tf.vectorized_map(backward, seeds)
-    return tf.map_fn(backward, seeds, fn_output_signature=tap.output.dtype)

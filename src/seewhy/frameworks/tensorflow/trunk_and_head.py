@@ -65,6 +65,18 @@ def _operations(operation: Any) -> list[Operation]:
     return [Operation(inputs, outputs)]
 
 
+def head_operations(tapped: NativeTensor) -> set[Any]:
+    """Return the operations that depend on the values of the tapped tensor."""
+    dependents: set[Any] = set()
+    pending = list(tapped.consumers())
+    while pending:
+        operation = pending.pop()
+        if operation not in dependents and operation.type not in SHAPES:
+            dependents.add(operation)
+            pending += [consumer for output in operation.outputs for consumer in output.consumers()]
+    return dependents
+
+
 def over_perturbations(
     fetches: Sequence[NativeTensor], head: Callable[[NativeTensor], list[NativeTensor]], perturbations: NativeTensor
 ) -> list[NativeTensor]:

@@ -114,7 +114,7 @@ class TorchRecorder(Recorder):
         if reference is None or reference() is None or previous is None:
             return isinstance(layer, torch.nn.Flatten)  # it keeps the values, even where it has to copy them
         is_block = previous.path.startswith(path + ".") or any(submodules(layer))
-        is_shared_inside = previous.number > 1 and is_block
+        is_shared_inside = previous.number > self._numbers[path] and is_block  # called more often than the block
         return previous.is_pooling or previous.is_pass_through or not is_shared_inside
 
 

@@ -48,6 +48,7 @@ from seewhy.frameworks.structures import (
     leaves,
     map_arrays,
     map_tree,
+    message_of,
     only_leaf,
     shape_key,
 )
@@ -157,8 +158,16 @@ class Torch(Framework):
 
     def spatial_axes(self) -> int | None:
         """Return the number of axes that the first convolution moves along: a module declares no input shape."""
-        kernels = (layer.kernel_size for layer in self._model.modules() if isinstance(layer, CONVOLUTIONS))
-        return next(map(len, kernels), None)
+        first = self._first_convolution()
+        return None if first is None else len(first.kernel_size)
+
+    def input_channels(self) -> int | None:
+        """Return the number of channels of the first convolution: a module declares no input shape."""
+        first = self._first_convolution()
+        return None if first is None else first.in_channels
+
+    def _first_convolution(self) -> torch.nn.Conv1d | torch.nn.Conv2d | torch.nn.Conv3d | None:
+        return next((layer for layer in self._model.modules() if isinstance(layer, CONVOLUTIONS)), None)
 
     def check_inputs(self, inputs: InputSpec) -> InputBatch:
         """Return `inputs` as float32 (N, ...); among several inputs, whole numbers and booleans as they are.
@@ -167,8 +176,10 @@ class Torch(Framework):
         """
         if (most := self._parameters.most_inputs()) is not None:
             check_input_count(inputs, most)
-        checked = check_arrays(map_arrays(to_array, inputs), None)
-        if self._towers is None:
+        checked = check_arrays(map_arrays(to_array, inputs), None, self._parameters.all_names())
+        if self._towers is not None:
+            self._towers.check_images(checked)
+        else:
             hugging_face.check_takes_images(self._model, list(self._parameters.now()), checked)
         return checked
 
@@ -379,7 +390,7 @@ class Torch(Framework):
         return leaf_names(inputs, self._parameters.all_names()[: len(leaves(inputs))])
 
     def input_count(self) -> int:
-        return max(1, len(self._parameters.required()))
+        return 1 if self._towers is not None else max(1, len(self._parameters.required()))
 
     def arranged(self, sample: Any) -> Any:
         return self._parameters.arranged(sample)
@@ -463,7 +474,8 @@ class Torch(Framework):
             found = self._found(inputs, context, recorder)
             return found.tree(reads_logits=objective.output == CLASS_LOGITS)
         batch = map_tree(self._to_tensor, inputs)
-        with translated_errors(inputs, FAILURES, recorder), autocast_to(self._precision, batch), context:
+        failures = translated_errors(inputs, FAILURES, recorder, partial(self._failure, inputs))
+        with failures, autocast_to(self._precision, batch), context:
             batch = batch if recorder is None else recorder.enter(batch)
             if self._towers is not None and are_images(batch):
                 outputs = self._towers.run(only_leaf(batch), self.prompt_classes)
@@ -477,6 +489,14 @@ class Torch(Framework):
         if objective is not None and self._detector is not None:
             check_scores_detections(objective)
         return outputs
+
+    def _failure(self, inputs: InputBatch, error: Exception) -> str:
+        """Return why the model cannot run; where one argument was given several inputs, that first."""
+        is_whole = isinstance(inputs, list) and len(inputs) == 1 and isinstance(inputs[0], (list, dict))
+        if is_whole and len(leaves(inputs)) > 1:
+            what = f"{len(leaves(inputs))} inputs in a {type(inputs[0]).__name__}"
+            return f"its forward takes one argument, {self._parameters.all_names()[0]!r}, and was given {what}: {error}"
+        return message_of(error)
 
     def _found(
         self,

@@ -47,6 +47,7 @@ def preserve_state(*models: torch.nn.Module) -> Iterator[None]:
         torch.inference_mode(False),
         _uncompiled(),
         _without_fused_layers(),
+        _without_inference_tensors(modules),
         _preserve_buffers(modules, used_elsewhere),
         evaluation_mode(modules, used_elsewhere),
     ):
@@ -91,6 +92,34 @@ def _without_fused_layers() -> Iterator[None]:
         return
     with restoring(lambda: torch.backends.mha.set_fastpath_enabled(True)):
         torch.backends.mha.set_fastpath_enabled(False)
+        yield
+
+
+@contextmanager
+def _without_inference_tensors(modules: Iterable[Any]) -> Iterator[None]:
+    """Replace what modules cached in `torch.inference_mode` by copies: autograd refuses such tensors.
+
+    A YOLO keeps the places of its candidates from one run to the next with the same size of input, and so from its own
+    `predict`, which runs in that mode.
+    """
+    owners: list[dict[str, Any]] = [vars(module) for module in modules]
+    owners += [buffers(module) for module in modules]
+    replaced = []
+    for owner in owners:
+        if torch.Tensor not in map(type, owner.values()):  # which is quick: nearly all modules have none
+            continue
+        for name, value in list(owner.items()):
+            if type(value) is torch.Tensor and value.is_inference():
+                copy = value.clone()
+                owner[name] = copy
+                replaced.append((owner, name, value, copy))
+
+    def restore() -> None:
+        for owner, name, value, copy in replaced:
+            if owner.get(name) is copy:  # and not what the model computed anew
+                owner[name] = value
+
+    with restoring(restore):
         yield
 
 

@@ -7,19 +7,21 @@ embeddings. So prompts cost one run of the text tower each, and an image one run
 import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Hashable, Mapping
+from contextlib import AbstractContextManager
 from typing import Any, final
 
 import numpy as np
 import torch
 
-from seewhy.errors import InputError, ModelRunError, short_repr
+from seewhy.errors import InputError, ModelRunError, did_you_mean, short_repr
 from seewhy.frameworks.prompts import PromptClasses, Similarity, Tokens, check_embedding
 from seewhy.frameworks.structures import map_tree
 from seewhy.frameworks.torch import hugging_face
 from seewhy.frameworks.torch.failures import FAILURES
+from seewhy.frameworks.torch.forward_parameters import VARIABLE
 from seewhy.frameworks.torch.precision import without_autocast
 from seewhy.frameworks.torch.private_api import own_tensors
-from seewhy.frameworks.torch.restore import preserve_state
+from seewhy.frameworks.torch.restore import RUN_LOCK, preserve_state
 from seewhy.frameworks.torch.tensors import to_array
 from seewhy.frameworks.torch.weights_version import WeightsVersion
 from seewhy.types import FloatArray, NativeTensor
@@ -35,6 +37,8 @@ KINDS = frozenset(
 PADDED_KINDS = frozenset({"siglip"})
 IMAGES = ("pixel_values", "image")
 TEXTS = ("input_ids", "text")
+TOKENIZED = ("token_type_ids", "special_tokens_mask")
+"""What tokenizers of Hugging Face give beside tokens, also for models that do not read it."""
 
 
 class ImageEmbedding(dict[str, NativeTensor]):
@@ -100,6 +104,10 @@ class TwoTowers(ABC):
             logits = torch.nn.functional.linear(unit, weights, bias)
             return torch.sigmoid(logits) if classes.is_sigmoid and len(weights) > 1 else logits
 
+    def alone(self) -> AbstractContextManager[Any]:
+        """Return a context in which no other thread runs the model."""
+        return RUN_LOCK.lock
+
     def embed_texts(self, tokens: Tokens) -> FloatArray:
         """Return the embeddings of texts, float32 (P, D), each of length 1; the model is left as it was."""
         device = next((parameter.device for parameter in self._model.parameters()), torch.device("cpu"))
@@ -131,7 +139,41 @@ class TwoTowers(ABC):
         images = next((name for name in IMAGES if name in inputs), None)
         if images is None or not any(name in inputs for name in TEXTS):
             return None
-        return inputs[images], {name: value for name, value in inputs.items() if name != images}
+        tokens = {name: value for name, value in inputs.items() if name != images}
+        for name, value in tokens.items():
+            self._check_tokens(name, value)
+        return inputs[images], tokens
+
+    def check_images(self, inputs: Any) -> None:
+        """Raise InputError for images under the name of another input."""
+        if isinstance(inputs, Mapping) and len(inputs) == 1:
+            (name,) = inputs
+            names = tuple(inspect.signature(self._model.forward).parameters)
+            if name in TEXTS or not (name in IMAGES or name in names):
+                raise InputError(
+                    f"The images were given as the input {name!r}; expected "
+                    f"{next((each for each in IMAGES if each in names), IMAGES[0])!r}, or the array alone."
+                )
+
+    def _check_tokens(self, name: str, value: Any) -> None:
+        """Raise InputError for an input beside the images that is no array of tokens."""
+        known = self._token_names()
+        if name not in known:
+            raise InputError(
+                f"The model has no input {name!r} beside its images; its texts are given as "
+                f"{', '.join(map(repr, known))}.{did_you_mean(name, known)}"
+            )
+        array = np.asarray(to_array(value))
+        kinds = "iub" if name == "input_ids" else "iubf"  # masks may be floating-point numbers
+        if array.ndim < 1 or not array.size or array.dtype.kind not in kinds:
+            raise InputError(
+                f"The input {name!r} was given {short_repr(value)}; expected whole numbers of shape (P, L), a row for "
+                "each text."
+            )
+
+    def _token_names(self) -> tuple[str, ...]:
+        """Return the names of the arrays that may be given beside images."""
+        return TEXTS
 
     def _scale(self) -> float:
         return float(np.exp(_number(self._model.logit_scale)))
@@ -164,8 +206,15 @@ class HuggingFaceTowers(TwoTowers):
     def encode_texts(self, tokens: Tokens) -> NativeTensor:
         if not isinstance(tokens, Mapping):
             return _pooled(self._model.get_text_features(input_ids=tokens))
-        known = inspect.signature(self._model.get_text_features).parameters
+        known = self._text_parameters()
         return _pooled(self._model.get_text_features(**{key: tokens[key] for key in tokens if key in known}))
+
+    def _token_names(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys([*self._text_parameters(), *TOKENIZED]))
+
+    def _text_parameters(self) -> list[str]:
+        parameters = inspect.signature(self._model.get_text_features).parameters.values()
+        return [each.name for each in parameters if each.kind not in VARIABLE]
 
     def _scale(self) -> float:
         temperature = getattr(self._model, "temperature", None)  # ALIGN's

@@ -1,7 +1,7 @@
 /** The page: sends an image and the settings to the server, and shows the result in the viewer. */
 
 import { createElement } from "../viewer/dom.js";
-import { formatPercent } from "../viewer/numbers.js";
+import { formatPercent, formatValue } from "../viewer/numbers.js";
 import { mount } from "../viewer/viewer.js";
 import { RefusedError, fetchFromServer, fetchList, requestExplanation } from "./client.js";
 import { connectImageInputs, showPreview } from "./image_inputs.js";
@@ -165,11 +165,25 @@ function showResponse(response, requestedImage) {
     result.viewer.update(response.viewer_data);
   }
   const [shown] = response.viewer_data.images;
-  const [best] = shown.predictions;
-  const prediction = createElement("strong", {}, `${best.name}, ${formatPercent(best.probability)}`);
-  element("summary").replaceChildren(`${response.model} predicts `, prediction);
+  const [verb, found] = resultOf(shown, settingsForm.kindOf(response.model));
+  element("summary").replaceChildren(`${response.model} ${verb} `, createElement("strong", {}, found));
   element("facts").textContent = `${shown.name} · explained in ${response.seconds.toFixed(2)}\u00a0s`;
   element("result-bar").hidden = false;
+}
+
+/** Returns what a model of this kind does with the image, and what it found there. */
+function resultOf({ predictions, detections, explanations }, kind) {
+  const [{ targets }] = explanations;
+  switch (kind) {
+    case "detector":
+      return ["detects", detections.map(({ name, probability }) => `${name} ${formatPercent(probability)}`).join(", ")];
+    case "segmenter":
+      return ["finds", targets.map(({ name }) => name).join(", ")];
+    case "value":
+      return ["predicts", `${targets[0].name}: ${formatValue(targets[0].score)}`];
+    default:
+      return ["predicts", `${predictions[0].name}, ${formatPercent(predictions[0].probability)}`];
+  }
 }
 
 async function saveReport(data) {

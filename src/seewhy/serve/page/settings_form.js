@@ -7,9 +7,17 @@ import { matches, searchItems } from "./text_search.js";
 
 const DEFAULT_METHOD = "auto";
 const DEFAULT_TARGETS = 5;
+const TOP_TARGETS = {
+  detector: { value: `top-${DEFAULT_TARGETS}`, text: `The ${DEFAULT_TARGETS} surest detections` },
+  segmenter: { value: `top-${DEFAULT_TARGETS}`, text: `The ${DEFAULT_TARGETS} largest classes` },
+  value: { value: "top-1", text: "The value" },
+};
 const DEFAULT_LAYER = { value: "auto", text: "The model’s default" };
 
-/** Creates the fields of the settings, and calls `onchange` when they change. `fields()` returns the API's fields. */
+/** Creates the fields of the settings, and calls `onchange` when they change.
+ *
+ * `fields()` returns the API's fields, and `kindOf(name)` the kind of a model.
+ */
 export function createSettingsForm(element, models, methods, onchange) {
   let model = models[0];
   let topClasses = topClassesOf(model);
@@ -72,11 +80,15 @@ export function createSettingsForm(element, models, methods, onchange) {
     targets: classField.values().join(","),
     ...(isChecked ? { check: "true" } : {}),
   });
-  return { fields };
+  const kindOf = (name) => models.find((each) => each.name === name).kind;
+  return { fields, kindOf };
 }
 
-/** Returns the choice of a model's most probable classes, or of all classes if there are few. */
+/** Returns the choice of a model's most probable classes, surest detections or largest regions; of all if there are few. */
 function topClassesOf(model) {
+  if (model.kind in TOP_TARGETS) {
+    return TOP_TARGETS[model.kind];
+  }
   const count = Math.min(DEFAULT_TARGETS, model.class_count);
   return { value: `top-${count}`, text: count === model.class_count ? `All ${count}` : `The ${count} most probable` };
 }

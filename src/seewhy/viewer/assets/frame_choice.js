@@ -15,7 +15,7 @@ export function createFrameChoice(recording, place, onchange, onstrongest) {
   const oninput = () => goTo(Number(input.value));
   const input = createElement("input", { type: "range", min: 0, step: 1, "aria-label": noun, oninput });
   const names = recording.axes.map(({ name }, axis) => [String(axis), `${name[0].toUpperCase()}${name.slice(1)}`]);
-  const axes = createRadioGroup("Slices across", names, String(place.axis), (axis) => chooseAxis(Number(axis)));
+  const axes = createRadioGroup("Slices", names, String(place.axis), (axis) => chooseAxis(Number(axis)));
   const play = createElement("button", { type: "button", onclick: () => setPlaying(timer === 0) });
   const strongest = createElement("button", { type: "button", onclick: onstrongest }, "Go to the peak");
   const element = createElement(
@@ -62,6 +62,7 @@ export function createFrameChoice(recording, place, onchange, onstrongest) {
     input.max = String(frames.length - 1);
     input.value = String(place.frame);
     output.textContent = frames[place.frame].label;
+    output.style.minWidth = `${Math.max(...frames.map(({ label }) => label.length))}ch`; // the slider keeps its width
     input.setAttribute("aria-valuetext", output.textContent);
     play.textContent = timer === 0 ? "Play" : "Pause";
     element.querySelectorAll(".chips input").forEach((chip) => (chip.checked = chip.value === String(place.axis)));

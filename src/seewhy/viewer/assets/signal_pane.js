@@ -9,6 +9,9 @@ import { drawSignal } from "./signal_drawing.js";
 const LANE_HEIGHT = 150;
 const DRAWN_WIDTH = 1600;
 const TICKS = 4;
+
+/** Times are so exact that at least so many of them tell the parts of a signal apart. */
+const TIME_STEPS = 4000;
 const SAMPLE_KEYS = { ArrowLeft: -1, ArrowRight: 1 };
 
 /** Creates a pane of a signal; its result is that of `createPane` (pane.js). `callbacks` are {onscroll}. */
@@ -116,8 +119,12 @@ function rangeText({ lows, highs }, point) {
   return low === high ? low : `${low} to ${high}`;
 }
 
-function timeText({ rate }, sample) {
-  return rate === null ? `sample ${Math.floor(sample)}` : `${Number((sample / rate).toPrecision(4))}\u00a0s`;
+function timeText({ rate, samples }, sample) {
+  if (rate === null) {
+    return `sample ${Math.floor(sample)}`;
+  }
+  const decimals = Math.min(Math.max(Math.ceil(-Math.log10(samples / rate / TIME_STEPS)), 0), 12);
+  return `${Number((sample / rate).toFixed(decimals))}\u00a0s`;
 }
 
 /** Returns the sample at the centre of the cell with the peak. */

@@ -8,7 +8,7 @@
  *
  * `data` is what `seewhy.viewer.viewer_data.viewer_data` returns; that module defines its format. A single image is
  * shown directly, several as a gallery from which each can be opened. The viewer fetches nothing and sends nothing. The
- * page must load `viewer.css` too, all of whose rules apply to `.seewhy` only.
+ * page must load `viewer.css` too, all of whose rules apply to `.seewhy`, and to pages with the class `seewhy-colors`.
  *
  * Options:
  *   load(position)  Returns the full entry of an image that was given as its summary alone, or a promise of it.

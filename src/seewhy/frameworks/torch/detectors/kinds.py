@@ -1,12 +1,13 @@
 """The kinds of detectors: torchvision's, YOLO, Hugging Face's DETR family, and models that return lists of boxes."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any, final
 
 import torch
 from torch.overrides import TorchFunctionMode
 
+from seewhy.errors import ModelRunError
 from seewhy.frameworks.torch import ultralytics
 from seewhy.frameworks.torch.detectors.detector import Detector, Found
 from seewhy.frameworks.torch.detectors.yolo import ObjectnessDetector, RtDetrDetector, YoloDetector, has_objectness
@@ -17,6 +18,13 @@ KEYS = ("boxes", "labels", "scores")
 
 LOGIT_MODULES = ("roi_heads.box_predictor", "head.classification_head")
 """Where torchvision's detectors compute class logits: the R-CNN family, and detectors with one stage."""
+
+SCORES = {"FasterRCNN": "softmax", "SSD": "softmax", "RetinaNet": "sigmoid"}
+"""How torchvision's detectors make scores of class logits. FCOS multiplies them with how central a candidate is, so
+that they do not tell the candidate of a detection."""
+
+BACKGROUND = 0
+"""The column of the background where a softmax makes the scores."""
 
 ACTIVATIONS = {"sigmoid", "softmax", "special_expit", "special_softmax"}
 """The functions that make scores of class logits."""
@@ -53,12 +61,43 @@ class TorchvisionDetector(Detector):
         super().__init__(model)
         paths = {path for path, _ in model.named_modules()}
         self.logits_path = next((path for path in LOGIT_MODULES if path in paths), None)
+        names = {base.__name__ for base in type(model).__mro__}
+        self._activation = next((kind for name, kind in SCORES.items() if name in names), None)
+        self._activations = ActivationRecorder()
 
     def read(self, outputs: Any, class_logits: NativeTensor | None, size: tuple[int, int]) -> Found:
         if class_logits is None:
             return ListDetector(self._model).read(outputs, None, size)
         boxes, labels, scores = _lists(outputs)
-        return Found(boxes, labels, scores, class_logits)
+        probabilities = self._probabilities(labels, scores, class_logits)
+        calls, self._activations = self._activations.calls, ActivationRecorder()  # which holds the graph of the run
+        return Found(boxes, labels, scores, class_logits, probabilities=probabilities, calls=calls)
+
+    @contextmanager
+    def recording(self, *, is_differentiated: bool = False) -> Iterator[list[NativeTensor]]:
+        self._activations = ActivationRecorder()
+        recorder = self._activations if is_differentiated else nullcontext()
+        with super().recording(is_differentiated=is_differentiated) as recorded, recorder:
+            yield recorded
+
+    def _probabilities(
+        self, labels: list[NativeTensor], scores: list[NativeTensor], class_logits: NativeTensor
+    ) -> list[NativeTensor] | None:
+        """Return the class probabilities of detections, of those candidates whose probability is the score."""
+        if self._activation is None:
+            return None
+        if self._activation == "softmax":
+            is_class = torch.arange(class_logits.shape[-1], device=class_logits.device) != BACKGROUND
+            candidates = class_logits.softmax(dim=-1) * is_class
+        else:
+            candidates = class_logits.sigmoid()
+        found = []
+        for image, (classes, given) in enumerate(zip(labels, scores, strict=True)):
+            # The family of R-CNN computes the candidates of all images together.
+            rows = candidates if candidates.ndim == 2 else candidates[image]
+            gaps = (rows.detach()[:, classes] - given.detach()).abs()
+            found.append(rows[gaps.argmin(dim=0)] if len(classes) else rows[:0])
+        return found
 
 
 @final
@@ -132,18 +171,34 @@ class QueryDetector(Detector):
         boxes = corners * corners.new_tensor([width, height, width, height])
         labels = getattr(self._model.config, "num_labels", None)
         if labels is not None and logits.shape[-1] == labels + 1:
-            scores, columns = logits.softmax(dim=-1)[..., :-1].max(dim=-1)
+            probabilities = logits.softmax(dim=-1)[..., :-1]
+            scores, columns = probabilities.max(dim=-1)
             rows = torch.arange(logits.shape[1], device=logits.device).expand_as(columns)
         else:
-            flat = logits.sigmoid().flatten(1)
+            probabilities = logits.sigmoid()
+            flat = probabilities.flatten(1)
             scores, positions = flat.topk(min(MOST_QUERIES, flat.shape[1]))
             rows, columns = positions // logits.shape[-1], positions % logits.shape[-1]
-        chosen = [box[row] for box, row in zip(boxes, rows, strict=True)]
+        chosen, of_classes = (
+            [part[row] for part, row in zip(parts, rows, strict=True)] for parts in (boxes, probabilities)
+        )
         entries = torch.stack([rows[0], columns[0]], dim=1)
-        return Found(chosen, list(columns), list(scores), logits, entries)
+        return Found(chosen, list(columns), list(scores), logits, entries, probabilities=of_classes)
 
 
 def _lists(outputs: Any) -> tuple[list[NativeTensor], list[NativeTensor], list[NativeTensor]]:
+    for row in outputs:
+        shapes = [getattr(row[key], "shape", None) for key in KEYS]
+        count = len(row["labels"]) if shapes[1] is not None and len(shapes[1]) == 1 else None
+        if not all(isinstance(row[key], torch.Tensor) for key in KEYS) or shapes != [(count, 4), (count,), (count,)]:
+            given = ", ".join(
+                f"{key}: {type(row[key]).__name__}{'' if shape is None else f' {tuple(shape)}'}"
+                for key, shape in zip(KEYS, shapes, strict=True)
+            )
+            raise ModelRunError(
+                f"A detector returns tensors for each image: boxes (D, 4), labels (D,) and scores (D,). This one "
+                f"returned {given}."
+            )
     boxes, labels, scores = ([row[key] for row in outputs] for key in KEYS)
     return boxes, labels, scores
 

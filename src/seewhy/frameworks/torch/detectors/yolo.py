@@ -1,6 +1,6 @@
 """YOLO: the detectors of Ultralytics, and those of older repositories, whose candidates also have an objectness."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple, final
 
@@ -117,8 +117,9 @@ class ObjectnessDetector(Detector):
         decoded, levels = outputs[:2]
         flat = torch.cat([level.flatten(1, -2) for level in levels], dim=1)
         logits = flat[..., 4:5] + flat[..., 5:]
-        scores = decoded[..., 4:5] * decoded[..., 5:]
-        return suppressed(corners(decoded[..., :4]), scores, logits, LARGEST_OVERLAP_WITH_ANCHORS)
+        objectness = decoded[..., 4]
+        scores = objectness[..., None] * decoded[..., 5:]
+        return suppressed(corners(decoded[..., :4]), scores, logits, LARGEST_OVERLAP_WITH_ANCHORS, objectness)
 
 
 def has_objectness(outputs: Any) -> bool:
@@ -140,7 +141,13 @@ def corners(boxes: NativeTensor) -> NativeTensor:
     return torch.cat([centre - extent / 2, centre + extent / 2], dim=-1)
 
 
-def suppressed(boxes: NativeTensor, scores: NativeTensor, logits: NativeTensor, largest_overlap: float) -> Found:
+def suppressed(
+    boxes: NativeTensor,
+    scores: NativeTensor,
+    logits: NativeTensor,
+    largest_overlap: float,
+    objectness: NativeTensor | None = None,
+) -> Found:
     """Return the detections of candidates of which each stands for its most probable class.
 
     Args:
@@ -148,30 +155,35 @@ def suppressed(boxes: NativeTensor, scores: NativeTensor, logits: NativeTensor, 
         scores: (N, A, C).
         logits: (N, A, C).
         largest_overlap: As for `surest_apart`.
+        objectness: (N, A), as in `Found`.
     """
-    best, labels = scores.detach().max(dim=-1)
-    rows = [surest_apart(*image, largest_overlap) for image in zip(boxes.detach(), labels, best, strict=True)]
-    return _found(boxes, best, labels, rows, logits)
+    best, labels = scores.max(dim=-1)
+    candidates = zip(boxes.detach(), labels, best.detach(), strict=True)
+    rows = [surest_apart(*image, largest_overlap) for image in candidates]
+    return Found(
+        _of_rows(boxes, rows),
+        _of_rows(labels, rows),
+        _of_rows(best, rows),
+        logits,
+        torch.stack([rows[0], labels[0][rows[0]]], dim=1),
+        probabilities=_of_rows(scores, rows),
+        objectness=None if objectness is None else _of_rows(objectness, rows),
+    )
 
 
 def surest_pairs(boxes: NativeTensor, scores: NativeTensor, logits: NativeTensor) -> Found:
     """Return the surest pairs of a candidate and a class as detections; the arguments are those of `suppressed`."""
-    classes, flat = scores.shape[-1], scores.detach().flatten(1)
+    classes, flat = scores.shape[-1], scores.flatten(1)
     best, positions = flat.topk(min(MOST_DETECTIONS, flat.shape[1]))
     rows, labels = positions // classes, positions % classes
-    chosen = [box[row] for box, row in zip(boxes, rows, strict=True)]
     entries = torch.stack([rows[0], labels[0]], dim=1)
-    return Found(chosen, list(labels), list(best), logits, entries)
+    of_classes = _of_rows(scores, rows)
+    return Found(_of_rows(boxes, rows), list(labels), list(best), logits, entries, probabilities=of_classes)
 
 
-def _found(
-    boxes: NativeTensor, scores: NativeTensor, labels: NativeTensor, rows: Sequence[NativeTensor], logits: NativeTensor
-) -> Found:
-    entries = torch.stack([rows[0], labels[0][rows[0]]], dim=1)
-    chosen_boxes, chosen_labels, chosen_scores = (
-        [part[row] for part, row in zip(parts, rows, strict=True)] for parts in (boxes, labels, scores)
-    )
-    return Found(chosen_boxes, chosen_labels, chosen_scores, logits, entries)
+def _of_rows(candidates: NativeTensor, rows: Iterable[NativeTensor]) -> list[NativeTensor]:
+    """Return some candidates of each image."""
+    return [image[chosen] for image, chosen in zip(candidates, rows, strict=True)]
 
 
 def _are_boxes_and(scores: NativeTensor, parts: Any) -> bool:
