@@ -17,7 +17,9 @@ from seewhy.errors import ModelRunError
 
 BACKEND = keras.backend.backend()
 
-ROOMS = {"attribution", "batches", "datasets", "exporter", "frameworks", "models", "pipeline"}
+ROOMS = {
+    *("attribution", "batches", "datasets", "evaluate", "exporter", "frameworks", "integrations", "models", "pipeline")
+}
 
 
 def messages(caplog, room, level=logging.INFO):
@@ -162,6 +164,35 @@ def test_an_exported_model(logged):
     assert any(
         re.fullmatch(r"Runtime made in \d+\.\d\d s", each) for each in messages(logged, "frameworks", logging.DEBUG)
     )
+
+
+def test_a_study(logged, tmp_path):
+    from tests.evaluate.quadrant_model import quadrant_classifier
+
+    images = [np.random.default_rng(seed).integers(0, 256, (16, 16, 3)).astype(np.uint8) for seed in range(2)]
+    seewhy.evaluate.study(
+        quadrant_classifier(), images, ["gradcam"], ["gini"], layer="features", out=tmp_path / "study"
+    )
+    assert messages(logged, "evaluate") == [
+        f"measuring 2 images by 3 methods and 1 metrics, in {tmp_path / 'study'}",
+        f"the study in {tmp_path / 'study'} is complete",
+    ]
+
+
+def test_explanations_of_a_training(logged, tmp_path):
+    from seewhy.integrations import KerasExplanations
+
+    model = small_model()
+    model.compile("sgd", "mse")
+    image = np.zeros((12, 12, 3), np.uint8)
+    callback = KerasExplanations(
+        [image], tmp_path / "out", every=1, layer="features", preprocess=lambda images: images / 255
+    )
+    model.fit(np.zeros((2, 12, 12, 3)), np.zeros((2, 3)), epochs=1, verbose=0, callbacks=[callback])
+    assert messages(logged, "integrations") == [
+        f"wrote the explanations of 1 images in epoch {epoch} to {tmp_path / 'out' / f'epoch-000{epoch}'}"
+        for epoch in (0, 1)
+    ]
 
 
 def test_every_logger_is_that_of_a_room():

@@ -195,13 +195,13 @@ def test_maps_of_other_tools_are_read_like_that(tmp_path):
 
 
 def test_inputs_of_the_command_line_are_read_like_that(tmp_path):
-    from seewhy.cli.explain_sample import _read_arrays
+    from seewhy.cli.sample_option import read_arrays
 
     os.mkfifo(tmp_path / "pipe.npy")
     np.save(tmp_path / "a.npy", VALUES)
-    np.testing.assert_array_equal(_read_arrays({"left": tmp_path / "a.npy"})["left"], VALUES)
+    np.testing.assert_array_equal(read_arrays({"left": tmp_path / "a.npy"})["left"], VALUES)
     with pytest.raises(InputError, match=r"pipe.npy is not an array that numpy.save wrote: it is a FIFO"):
-        _read_arrays([tmp_path / "pipe.npy"])
+        read_arrays([tmp_path / "pipe.npy"])
 
 
 def test_the_heatmaps_that_were_saved_are_read(tmp_path):

@@ -2,7 +2,9 @@
 
 import ast
 import re
+import tomllib
 from collections.abc import Iterator
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -142,6 +144,22 @@ def test_the_decision_counts_and_lists_them(path):
     assert f"`{path}`" in row
     assert f"| {len(names)} |" in row
     assert set(re.findall(r"`(_\w+)`", row)) == names
+
+
+@pytest.mark.parametrize("path", PRIVATE_FILES)
+def test_the_extras_are_bounded_by_the_versions_in_which_the_names_were_tested(path):
+    """From the first of these versions on, and below the next major version, which may change names."""
+    root = Path(__file__).parents[2]
+    decision = (root / "docs" / "decisions" / "0001-tap.md").read_text("utf-8")
+    first, last = re.search(rf"\| {PRIVATE_FILES[path]} \| (\d+\.\d+) to (\d+\.\d+) \|", decision).groups()
+    package = {"PyTorch": "torch", "Keras": "keras", "TensorFlow": "tensorflow"}[PRIVATE_FILES[path]]
+    docstring = ast.get_docstring(ast.parse((SOURCE / path).read_text("utf-8")))
+    assert f" {first} to {last}" in docstring
+    extras = tomllib.loads((root / "pyproject.toml").read_text("utf-8"))["project"]["optional-dependencies"]
+    bounds = {each for extra in extras.values() for each in extra if re.match(rf"{package}\b[^_]", each)}
+    assert bounds == {f"{package}>={first},<{int(first.split('.')[0]) + 1}"}
+    installed = [int(part) for part in version(package).split(".")[:2]]
+    assert installed <= [int(part) for part in last.split(".")], "test the private names in this version"
 
 
 @pytest.mark.parametrize(

@@ -198,3 +198,64 @@ def test_keras_on_pytorch_cannot_change_its_device(monkeypatch):
     monkeypatch.setattr(keras_device, "torch_device", lambda _: torch.device("cuda", 0))
     with pytest.raises(OptionError, match=r"device cpu .* KERAS_TORCH_DEVICE=cuda:0 before Keras is imported"):
         seewhy.load("mobilenetv2", weights=None, device="cuda")
+
+
+def test_the_devices_that_pytorch_has_are_named_and_numbered(monkeypatch):
+    """On a machine with two GPUs, as far as PyTorch's own count of them tells."""
+    import torch
+
+    from seewhy.frameworks.torch.device import torch_device
+
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    assert torch_device(Device("cuda")) == torch.device("cuda")
+    assert torch_device(Device("gpu")) == torch.device("cuda")
+    assert torch_device(Device("gpu", 1)) == torch.device("cuda", 1)
+    with pytest.raises(OptionError, match=r"no device cuda:2: PyTorch finds cpu, cuda:0, cuda:1 on this machine"):
+        torch_device(Device("cuda", 2))
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
+    assert torch_device(Device("gpu")) == torch.device("mps")
+
+
+def test_tensorflow_sees_the_device_that_is_named_only(monkeypatch):
+    """On a machine with two GPUs, as far as TensorFlow's own list of them tells."""
+    tf = pytest.importorskip("tensorflow")
+    from seewhy.frameworks.tensorflow.device import show_device
+
+    gpus, visible = ["first", "second"], ["first", "second"]
+    monkeypatch.setattr(tf.config, "list_physical_devices", lambda _: gpus)
+    monkeypatch.setattr(tf.config, "get_visible_devices", lambda _: list(visible))
+
+    def make_visible(devices, kind):
+        assert kind == "GPU"
+        visible[:] = devices
+
+    monkeypatch.setattr(tf.config, "set_visible_devices", make_visible)
+    for name, expected in (("gpu:1", ["second"]), ("cuda", ["first"]), ("cpu", [])):
+        show_device(parse_device(name))
+        assert visible == expected
+    with pytest.raises(OptionError, match=r"no device gpu:2: TensorFlow finds cpu, gpu:0, gpu:1 on this machine"):
+        show_device(Device("gpu", 2))
+
+    def has_started(*_):
+        raise RuntimeError("Visible devices cannot be modified after being initialized")
+
+    monkeypatch.setattr(tf.config, "set_visible_devices", has_started)
+    show_device(Device("cpu"))  # which it sees already
+    with pytest.raises(OptionError, match=r"TensorFlow has started .* cannot change to the device gpu\."):
+        show_device(Device("gpu"))
+
+
+@pytest.mark.filterwarnings("ignore:Specified provider:UserWarning")
+def test_a_provider_that_does_not_start_is_refused(monkeypatch):
+    """ONNX Runtime takes the processor without a word where a provider that it was built with has no driver."""
+    import onnxruntime
+
+    from seewhy.frameworks.onnx.device import provider_of
+
+    available = ["CUDAExecutionProvider", "CPUExecutionProvider"]
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: available)
+    for name in ("cuda", "gpu", "CUDAExecutionProvider"):
+        with pytest.raises(OptionError, match=r"ONNX Runtime does not start its CUDAExecutionProvider on this machine"):
+            provider_of(parse_device(name))
+    assert provider_of(Device("cpu")) == "CPUExecutionProvider"

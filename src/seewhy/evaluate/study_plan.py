@@ -1,5 +1,6 @@
 """Preparing a study: everything that can be checked before it runs."""
 
+import logging
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -40,6 +41,8 @@ from seewhy.methods.checks import fraction
 from seewhy.models import Classifier
 from seewhy.representation import counted
 from seewhy.types import BoolArray, LayerSpec, Score
+
+_logger = logging.getLogger("seewhy.evaluate")
 
 DEFAULT_METHODS = ("gradcam", "gradcam++", "hirescam", "layercam", "eigencam")
 DEFAULT_METRICS = ("deletion", "insertion")
@@ -89,7 +92,16 @@ class StudyPlan:
         assert folder is not None  # noqa: S101  # one of both is there
         store = StudyStore(folder)
         store.start(self.settings, resume=self.is_resumed)
+        _logger.info(
+            "%s %d images by %d methods and %d metrics, in %s",
+            "continuing with" if self.is_resumed else "measuring",
+            len(self.loop.images),
+            len(self.loop.sources),
+            len(self.loop.metrics),
+            folder,
+        )
         is_complete = self.loop.run(store, progress, should_stop)
+        _logger.info("the study in %s is %s", folder, "complete" if is_complete else "not complete yet")
         return Study(
             folder=folder,
             settings=self.settings,

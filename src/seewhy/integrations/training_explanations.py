@@ -1,6 +1,7 @@
 """What callbacks of training loops share: a fixed sample of images, explained every few epochs."""
 
 import json
+import logging
 import os
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -30,6 +31,8 @@ from seewhy.models import Classifier, Preprocessing
 from seewhy.results.explanation import Explanation
 from seewhy.targets import TargetSpec
 from seewhy.types import FloatArray, ImageArray, LayerSpec, Score
+
+_logger = logging.getLogger("seewhy.integrations")
 
 MIN_SIDE = 128
 """In pixels: smaller images, such as digits, are enlarged by a whole number."""
@@ -161,6 +164,7 @@ class TrainingExplanations:
         content = (json.dumps(facts, indent=2) + "\n").encode()
         write_atomically(folder / "explanations.json", lambda file: file.write(content))
         self._epochs.append(epoch)
+        _logger.info("wrote the explanations of %d images in epoch %d to %s", len(images), epoch, folder)
         for tracker in self._trackers:
             try:
                 tracker.log({f"seewhy/{name}": image for name, image in images.items()}, epoch)

@@ -284,9 +284,9 @@ class HeatmapPipeline:
         if self.method.is_auto:
             _logger.info("method=auto takes %s: %s", method.name, reason)
         _logger.debug(
-            "plan for inputs %s and %d targets: %s at %s, %s, up to %d perturbations at once",
+            "plan for inputs %s and %s targets: %s at %s, %s, up to %d perturbations at once",
             shape_key(inputs),
-            objective.target.target_count,
+            objective.target.target_count or "some",
             method.name,
             ", ".join(map(str, self.layer_choices)),
             strategy,
