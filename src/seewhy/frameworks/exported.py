@@ -16,16 +16,13 @@ from numpy.typing import NDArray
 from seewhy.errors import LayerError, ModelError, OptionError, warn
 from seewhy.frameworks.base import CaptureType, Framework, Head
 from seewhy.frameworks.compiled import CompiledCache
-from seewhy.frameworks.declared_input import DeclaredInput
-from seewhy.frameworks.evidence import Evidence
 from seewhy.frameworks.export_settings import ExplainedModel, ExportSettings
 from seewhy.frameworks.kernels import Kernels
 from seewhy.frameworks.layers import INPUT, INPUT_CALL, LayerCall, LayerChoice, check_tapped
-from seewhy.frameworks.stem import StemValues
-from seewhy.frameworks.structures import InputBatch, InputSpec, leaves, shape_key
-from seewhy.frameworks.tokens import TokenFacts
+from seewhy.frameworks.structures import InputBatch, leaves, shape_key
+from seewhy.frameworks.wrapper import SameInputsWrapper
 from seewhy.targets import Objective
-from seewhy.types import AttentionCapture, Backend, Capture, Derivatives, GradientRule, NativeTensor, Precision, Tensor
+from seewhy.types import Backend, Capture, Derivatives, GradientRule, NativeTensor, Precision, Tensor
 
 TOLERANCE = 1e-3
 """How far what is captured may deviate from the framework, relative to the largest value."""
@@ -55,7 +52,7 @@ class Runtime(NamedTuple):
 
 
 @final
-class Exported(Framework):
+class Exported(SameInputsWrapper):
     """Runs the model of a framework in ONNX Runtime or OpenVINO.
 
     Args:
@@ -67,19 +64,16 @@ class Exported(Framework):
     def __init__(self, framework: Framework, runtime: Backend, precision: Precision = "float32") -> None:
         from seewhy.frameworks.onnx import array_namespace
 
-        self._framework, self._on, self._precision = framework, runtime, precision
+        super().__init__(framework)
+        self._on, self._precision = runtime, precision
         self.name = f"{framework.name} on {runtime}"
         self.xp = array_namespace
-        self.batch_size = framework.batch_size
+        self.compiles_batch_size = False
         self._exported = CompiledCache()
         self._held = threading.local()
 
     def __reduce__(self) -> tuple[type["Exported"], tuple[Any, ...]]:
         return type(self), (self._framework, self._on, self._precision)
-
-    @property
-    def evidence(self) -> Evidence:
-        return self._framework.evidence
 
     @contextmanager
     def explaining(self, inputs: InputBatch) -> Iterator[None]:
@@ -94,23 +88,6 @@ class Exported(Framework):
                 held.close()
             yield
 
-    @property
-    def token_facts(self) -> TokenFacts:
-        return self._framework.token_facts
-
-    @property
-    def channels_first(self) -> bool:
-        return self._framework.channels_first
-
-    def layer_paths(self) -> tuple[str, ...]:
-        return self._framework.layer_paths()
-
-    def path_of(self, layer: object) -> str | None:
-        return self._framework.path_of(layer)
-
-    def calls(self, inputs: InputBatch) -> tuple[LayerCall, ...]:
-        return self._framework.calls(inputs)
-
     def detector(self, inputs: InputBatch) -> None:
         """Return None, as the model is no detector.
 
@@ -123,78 +100,10 @@ class Exported(Framework):
                 "exported model does not tell which candidate a box was made of. Leave out backend."
             )
 
-    def kernels(self) -> Kernels:
-        return self._framework.kernels()
-
     @contextmanager
     def with_kernels(self, kernels: Kernels) -> Iterator[Framework]:
         with self._framework.with_kernels(kernels):
             yield Exported(self._framework, self._on, self._precision)  # its exports have these kernels
-
-    def input_shape(self) -> Any:
-        return self._framework.input_shape()
-
-    def spatial_axes(self) -> int | None:
-        return self._framework.spatial_axes()
-
-    def input_types(self) -> Any:
-        return self._framework.input_types()
-
-    def fingerprint(self) -> str:
-        return self._framework.fingerprint()
-
-    def declared_size(self) -> tuple[int, int] | None:
-        return self._framework.declared_size()
-
-    def declared_input(self) -> DeclaredInput | None:
-        return self._framework.declared_input()
-
-    def declared_labels(self) -> Mapping[Any, Any] | None:
-        return self._framework.declared_labels()
-
-    def is_unscaled(self, inputs: InputBatch) -> bool:
-        return self._framework.is_unscaled(inputs)
-
-    def check_inputs(self, inputs: InputSpec) -> InputBatch:
-        return self._framework.check_inputs(inputs)
-
-    def carrying_calls(self, inputs: InputBatch, objective: Objective) -> frozenset[tuple[str, int]] | None:
-        return self._framework.carrying_calls(inputs, objective)
-
-    def origins(self, inputs: InputBatch) -> Mapping[tuple[str, int], frozenset[int]]:
-        return self._framework.origins(inputs)
-
-    def is_channels_first(self, name: str, shape: tuple[int | None, ...]) -> bool:
-        return self._framework.is_channels_first(name, shape)
-
-    def arranged(self, sample: Any) -> Any:
-        return self._framework.arranged(sample)
-
-    def declared_inputs(self) -> tuple[str, ...]:
-        return self._framework.declared_inputs()
-
-    def input_names(self, inputs: InputBatch) -> tuple[str, ...]:
-        return self._framework.input_names(inputs)
-
-    def input_count(self) -> int:
-        return self._framework.input_count()
-
-    def moves_image(self, inputs: InputBatch, layer: LayerChoice, leaf: int = 0) -> bool:
-        return self._framework.moves_image(inputs, layer, leaf)
-
-    def stem_values(self, inputs: InputBatch, layer: LayerChoice, leaf: int = 0) -> list[StemValues]:
-        return self._framework.stem_values(inputs, layer, leaf)
-
-    def capture_attention(
-        self, inputs: InputBatch, objective: Objective, derivatives: Derivatives = "gradients"
-    ) -> AttentionCapture:
-        return self._framework.capture_attention(inputs, objective, derivatives)
-
-    def attention_shapes(self, inputs: InputBatch) -> tuple[tuple[int, ...], ...]:
-        return self._framework.attention_shapes(inputs)
-
-    def attention_links(self, inputs: InputBatch) -> tuple[bool, ...]:
-        return self._framework.attention_links(inputs)
 
     def to_numpy(self, tensor: NativeTensor) -> NDArray[Any]:
         return tensor if isinstance(tensor, np.ndarray) else self._framework.to_numpy(tensor)

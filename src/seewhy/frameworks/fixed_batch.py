@@ -4,8 +4,8 @@ Such a model is run on full batches. A batch of fewer images is filled with copi
 copies are left out of what is returned.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import fields, replace
 from typing import Any, NamedTuple, final
 
@@ -14,15 +14,13 @@ from numpy.typing import NDArray
 
 from seewhy.errors import LayerError
 from seewhy.frameworks.base import CaptureType, Framework, Head
-from seewhy.frameworks.evidence import Evidence
-from seewhy.frameworks.export_settings import ExplainedModel, ExportSettings
 from seewhy.frameworks.kernels import Kernels
-from seewhy.frameworks.layers import LayerCall, LayerChoice
+from seewhy.frameworks.layers import LayerChoice
 from seewhy.frameworks.stem import StemValues
-from seewhy.frameworks.structures import ArrayTree, InputBatch, InputSpec, image_count, map_tree
-from seewhy.frameworks.tokens import TokenFacts
+from seewhy.frameworks.structures import ArrayTree, InputBatch, image_count, map_tree
+from seewhy.frameworks.wrapper import SameInputsWrapper
 from seewhy.targets import Objective
-from seewhy.types import AttentionCapture, Capture, Derivatives, GradientRule, Namespace, Tensor
+from seewhy.types import AttentionCapture, Capture, Derivatives, GradientRule, Tensor
 
 FACTS = ("layer", "xp", "final_activation", "is_bypassed")
 """The fields of a capture that have no row for each image."""
@@ -43,7 +41,7 @@ class _FullBatch(NamedTuple):
 
 
 @final
-class FixedBatch(Framework):
+class FixedBatch(SameInputsWrapper):
     """Runs a model that takes batches of one size only on batches of any size.
 
     Args:
@@ -52,71 +50,28 @@ class FixedBatch(Framework):
     """
 
     def __init__(self, framework: Framework, size: int) -> None:
-        self._framework = framework
+        super().__init__(framework)
         self.batch_size = self._size = size
-        self.name = framework.name
-        self.xp: Namespace = framework.xp
+        self.compiles_batch_size = False
 
     def __reduce__(self) -> tuple[type["FixedBatch"], tuple[Any, ...]]:
         return type(self), (self._framework, self._size)
-
-    @property
-    def evidence(self) -> Evidence:
-        return self._framework.evidence
-
-    def explaining(self, inputs: InputBatch) -> AbstractContextManager[None]:
-        return self._framework.explaining(self._filled(inputs, 0, self._size))
-
-    @property
-    def token_facts(self) -> TokenFacts:
-        return self._framework.token_facts
-
-    @property
-    def channels_first(self) -> bool:
-        return self._framework.channels_first
 
     @property
     def of_full_batches(self) -> Framework:
         """What runs the model on batches of its size."""
         return self._framework
 
-    def layer_paths(self) -> tuple[str, ...]:
-        return self._framework.layer_paths()
-
-    def path_of(self, layer: object) -> str | None:
-        return self._framework.path_of(layer)
-
-    def kernels(self) -> Kernels:
-        return self._framework.kernels()
+    def _inner_inputs(self, inputs: InputBatch) -> InputBatch:
+        return self._filled(inputs, 0, self._size)
 
     @contextmanager
     def with_kernels(self, kernels: Kernels) -> Iterator[Framework]:
         with self._framework.with_kernels(kernels) as framework:
             yield FixedBatch(framework, self._size)
 
-    def input_shape(self) -> Any:
-        return self._framework.input_shape()
-
-    def input_types(self) -> Any:
-        return self._framework.input_types()
-
-    def fingerprint(self) -> str:
-        return self._framework.fingerprint()
-
-    def check_inputs(self, inputs: InputSpec) -> InputBatch:
-        return self._framework.check_inputs(inputs)
-
     def is_unscaled(self, inputs: InputBatch) -> bool:
         return self._framework.is_unscaled(self._filled(inputs, 0, 1))
-
-    def to_numpy(self, tensor: Tensor) -> NDArray[Any]:
-        return self._framework.to_numpy(tensor)
-
-    def apply(self, method: Callable[[CaptureType], Tensor], capture: CaptureType) -> Tensor:
-        return self._framework.apply(method, capture)
-
-    def calls(self, inputs: InputBatch) -> tuple[LayerCall, ...]:
-        return self._framework.calls(self._filled(inputs, 0, self._size))
 
     def predict(self, inputs: InputBatch, output: int | str | None = None) -> Tensor | None:
         parts = []
@@ -158,33 +113,6 @@ class FixedBatch(Framework):
             captures.append(_rows(captured, batch.rows, self._size))
         return self._joined_captures(captures)
 
-    def attention_shapes(self, inputs: InputBatch) -> tuple[tuple[int, ...], ...]:
-        return self._framework.attention_shapes(self._filled(inputs, 0, self._size))
-
-    def attention_links(self, inputs: InputBatch) -> tuple[bool, ...]:
-        return self._framework.attention_links(self._filled(inputs, 0, self._size))
-
-    def origins(self, inputs: InputBatch) -> Mapping[tuple[str, int], frozenset[int]]:
-        return self._framework.origins(self._filled(inputs, 0, self._size))
-
-    def is_channels_first(self, name: str, shape: tuple[int | None, ...]) -> bool:
-        return self._framework.is_channels_first(name, shape)
-
-    def arranged(self, sample: Any) -> Any:
-        return self._framework.arranged(sample)
-
-    def declared_inputs(self) -> tuple[str, ...]:
-        return self._framework.declared_inputs()
-
-    def input_names(self, inputs: InputBatch) -> tuple[str, ...]:
-        return self._framework.input_names(inputs)
-
-    def input_count(self) -> int:
-        return self._framework.input_count()
-
-    def moves_image(self, inputs: InputBatch, layer: LayerChoice, leaf: int = 0) -> bool:
-        return self._framework.moves_image(self._filled(inputs, 0, self._size), layer, leaf)
-
     def stem_values(self, inputs: InputBatch, layer: LayerChoice, leaf: int = 0) -> list[StemValues]:
         count = image_count(inputs)
         batches = [
@@ -195,12 +123,6 @@ class FixedBatch(Framework):
             StemValues(np.concatenate([values for values, _ in parts])[:count], parts[0].window)
             for parts in zip(*batches, strict=True)
         ]
-
-    def carrying_calls(self, inputs: InputBatch, objective: Objective) -> frozenset[tuple[str, int]] | None:
-        return self._framework.carrying_calls(self._filled(inputs, 0, self._size), objective)
-
-    def explained_model(self, inputs: InputBatch, layer: LayerChoice, settings: ExportSettings) -> ExplainedModel:
-        return self._framework.explained_model(self._filled(inputs, 0, self._size), layer, settings)
 
     def head(self, inputs: InputBatch, layer: LayerChoice, objective: Objective) -> Head:
         run = self._framework.head(self._filled(inputs, 0, 1), layer, objective)

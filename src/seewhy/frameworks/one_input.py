@@ -6,31 +6,29 @@ of "auto", for their positions show all of these images.
 """
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, NoReturn, final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from seewhy.errors import InputError, LayerError, did_you_mean
-from seewhy.frameworks.base import CaptureType, Framework, Head
+from seewhy.frameworks.base import Framework, Head
 from seewhy.frameworks.evidence import Evidence
 from seewhy.frameworks.kernels import Kernels
 from seewhy.frameworks.layers import INPUT, LayerCall, LayerChoice
 from seewhy.frameworks.stem import StemValues
 from seewhy.frameworks.structures import InputBatch, InputSpec, check_arrays, is_float, leaves, map_tree, shape_key
-from seewhy.frameworks.tokens import TokenFacts
+from seewhy.frameworks.wrapper import FrameworkWrapper
 from seewhy.targets import Objective
-from seewhy.types import AttentionCapture, Capture, Derivatives, FloatArray, GradientRule, Namespace, Tensor
+from seewhy.types import AttentionCapture, Capture, Derivatives, FloatArray, GradientRule, Tensor
 
 MAX_NAMED = 12
 """How many layers an error names."""
 
 
 @final
-class OneInput(Framework):
+class OneInput(FrameworkWrapper):
     """Runs a model with several inputs on images of one of them.
 
     Args:
@@ -41,12 +39,9 @@ class OneInput(Framework):
     """
 
     def __init__(self, framework: Framework, inputs: InputBatch, leaf: int, images: Sequence[int]) -> None:
-        self._framework, self._inputs, self._leaf = framework, inputs, leaf
+        super().__init__(framework)
+        self._inputs, self._leaf = inputs, leaf
         self._others = frozenset(images) - {leaf}
-        self.name = framework.name
-        self.xp: Namespace = framework.xp
-        self.batch_size = framework.batch_size
-        self.compiles_batch_size = framework.compiles_batch_size
 
     @property
     def input_name(self) -> str:
@@ -64,27 +59,17 @@ class OneInput(Framework):
         return evidence
 
     @property
-    def token_facts(self) -> TokenFacts:
-        return self._framework.token_facts
-
-    @property
     def channels_first(self) -> bool:
         return self._framework.has_channels_first(self._inputs, self._leaf)
 
-    def layer_paths(self) -> tuple[str, ...]:
-        return self._framework.layer_paths()
-
-    def path_of(self, layer: object) -> str | None:
-        return self._framework.path_of(layer)
-
     def own_calls(self, inputs: InputBatch) -> tuple[LayerCall, ...]:
         """Return the calls that are computed from this image and from no other."""
-        origins = self._framework.origins(self._all(inputs))
+        origins = self._framework.origins(self._inner_inputs(inputs))
         return tuple(call for call in self._all_calls(inputs) if self._is_own(origins.get(_key(call))))
 
     def calls(self, inputs: InputBatch) -> tuple[LayerCall, ...]:
         """Return all calls; those that are not of this image alone are no candidates of "auto"."""
-        origins = self._framework.origins(self._all(inputs))
+        origins = self._framework.origins(self._inner_inputs(inputs))
         return tuple(
             call if self._is_own(origins.get(_key(call))) else replace(call, is_auxiliary=True)
             for call in self._all_calls(inputs)
@@ -92,19 +77,19 @@ class OneInput(Framework):
 
     def depends_on_image(self, inputs: InputBatch, layer: LayerChoice) -> bool:
         """Whether a call that a choice may select is computed from this image, or may be."""
-        origins = self._framework.origins(self._all(inputs))
+        origins = self._framework.origins(self._inner_inputs(inputs))
         named = [call for call in self._all_calls(inputs) if layer.admits(call)]
         return not named or any(self._leaf in origins.get(_key(call), {self._leaf}) for call in named)
 
     def is_shared(self, inputs: InputBatch, layer: LayerChoice) -> bool:
         """Whether the call that a choice selects is computed from this image and others together."""
-        chosen, origins = self._resolved(inputs, layer), self._framework.origins(self._all(inputs))
+        chosen, origins = self._resolved(inputs, layer), self._framework.origins(self._inner_inputs(inputs))
         call = next((call for call in reversed(self._all_calls(inputs)) if chosen.admits(call)), None)
         found = frozenset[int]() if call is None else origins.get(_key(call), frozenset())
         return self._leaf in found and not found.isdisjoint(self._others)
 
     def predict(self, inputs: InputBatch, output: int | str | None = None) -> Tensor | None:
-        return self._framework.predict(self._all(inputs), output)
+        return self._framework.predict(self._inner_inputs(inputs), output)
 
     def capture(
         self,
@@ -115,7 +100,7 @@ class OneInput(Framework):
         gradient_rule: GradientRule = "plain",
     ) -> Capture:
         chosen = self._resolved(inputs, layer)
-        return self._framework.capture(self._all(inputs), chosen, objective, derivatives, gradient_rule)
+        return self._framework.capture(self._inner_inputs(inputs), chosen, objective, derivatives, gradient_rule)
 
     def capture_attention(
         self, inputs: InputBatch, objective: Objective, derivatives: Derivatives = "gradients"
@@ -132,31 +117,19 @@ class OneInput(Framework):
         return ()
 
     def head(self, inputs: InputBatch, layer: LayerChoice, objective: Objective) -> Head:
-        return self._framework.head(self._all(inputs), self._resolved(inputs, layer), objective)
+        return self._framework.head(self._inner_inputs(inputs), self._resolved(inputs, layer), objective)
 
     def clamp(self, inputs: InputBatch, layer: LayerChoice, objective: Objective, activations: FloatArray) -> Tensor:
-        return self._framework.clamp(self._all(inputs), self._resolved(inputs, layer), objective, activations)
-
-    def origins(self, inputs: InputBatch) -> Mapping[tuple[str, int], frozenset[int]]:
-        return self._framework.origins(self._all(inputs))
+        return self._framework.clamp(self._inner_inputs(inputs), self._resolved(inputs, layer), objective, activations)
 
     def moves_image(self, inputs: InputBatch, layer: LayerChoice, leaf: int = 0) -> bool:
-        return self._framework.moves_image(self._all(inputs), self._resolved(inputs, layer), self._leaf)
+        return self._framework.moves_image(self._inner_inputs(inputs), self._resolved(inputs, layer), self._leaf)
 
     def stem_values(self, inputs: InputBatch, layer: LayerChoice, leaf: int = 0) -> list[StemValues]:
-        return self._framework.stem_values(self._all(inputs), self._resolved(inputs, layer), self._leaf)
-
-    def kernels(self) -> Kernels:
-        return self._framework.kernels()
+        return self._framework.stem_values(self._inner_inputs(inputs), self._resolved(inputs, layer), self._leaf)
 
     def with_kernels(self, kernels: Kernels) -> NoReturn:
         raise NotImplementedError
-
-    def apply(self, method: Callable[[CaptureType], Tensor], capture: CaptureType) -> Tensor:
-        return self._framework.apply(method, capture)
-
-    def to_numpy(self, tensor: Tensor) -> NDArray[Any]:
-        return self._framework.to_numpy(tensor)
 
     def input_shape(self) -> Any:
         return (None, *leaves(self._inputs)[self._leaf].shape[1:])
@@ -164,13 +137,7 @@ class OneInput(Framework):
     def check_inputs(self, inputs: InputSpec) -> InputBatch:
         return check_arrays(inputs, self.input_shape())
 
-    def fingerprint(self) -> str:
-        return self._framework.fingerprint()
-
-    def explaining(self, inputs: InputBatch) -> AbstractContextManager[None]:
-        return self._framework.explaining(self._all(inputs))
-
-    def _all(self, images: InputBatch) -> InputBatch:
+    def _inner_inputs(self, images: InputBatch) -> InputBatch:
         """Return all inputs for images of the one that is explained: the others are repeated."""
         arrays = [np.repeat(array, len(images), axis=0) for array in leaves(self._inputs)]
         arrays[self._leaf] = images
@@ -178,7 +145,7 @@ class OneInput(Framework):
         return map_tree(lambda _: next(values), self._inputs)
 
     def _all_calls(self, inputs: InputBatch) -> tuple[LayerCall, ...]:
-        return self._framework.calls(self._all(inputs))
+        return self._framework.calls(self._inner_inputs(inputs))
 
     def _is_own(self, origins: frozenset[int] | None) -> bool:
         return origins is not None and self._leaf in origins and origins.isdisjoint(self._others)
