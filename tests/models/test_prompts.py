@@ -156,6 +156,31 @@ def test_a_text_is_run_once_and_again_after_the_weights_changed():
         np.testing.assert_allclose(scores, [SCALE * EMBEDDING[[1, 0]]], rtol=1e-6)
 
 
+def test_embeddings_are_kept_up_to_a_number(monkeypatch):
+    monkeypatch.setattr("seewhy.models.text_encoder.MAX_EMBEDDINGS", 2)
+    given = classifier()
+    explainer = seewhy.Explainer(given, "gradcam")
+    for text in ("red", "green", "red", "blue", "green", "red"):  # blue takes the place of red
+        explainer.heatmaps(two_squares(), Prompt(text))
+    assert given.model.texts_run == 4
+
+
+def test_guided_backpropagation_takes_no_step_of_ours_for_an_activation():
+    model, images = Towers(), torch.tensor(two_squares()).requires_grad_()
+    with torch.no_grad():
+        model.map.weight[:] = torch.tensor([[2.0, 0, 0], [0, 1, 1], [1, 1, 0]])[:, :, None, None]
+    given = seewhy.Classifier(model, tokenizer=tokenize)
+    heatmaps = seewhy.Explainer(given, "guided_backprop", signed=True).heatmaps(two_squares(), Prompt("red"))
+    (SCALE * torch.nn.functional.normalize(model.encode_image(images), dim=-1)[0, 0]).backward()
+    np.testing.assert_allclose(heatmaps.values[0, 0], images.grad[0].sum(0), rtol=1e-5, atol=1e-7)
+    assert np.abs(heatmaps.values).max() > 0
+
+
+def test_an_image_whose_embedding_is_zero_has_no_evidence():
+    heatmaps = seewhy.Explainer(classifier(), "gradcam").heatmaps(0 * two_squares(), Prompt("red"))
+    assert (heatmaps.scores.item(), heatmaps.values.max(), heatmaps.has_evidence.item()) == (0, 0, False)
+
+
 class OneThreadTokenizer:
     """A tokenizer that fails where two threads use it at once, as those of Hugging Face do ("Already borrowed")."""
 

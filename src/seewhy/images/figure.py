@@ -1,6 +1,7 @@
 """Matplotlib figures of titled panels, drawn without pyplot and its global state."""
 
 import importlib.util
+import textwrap
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
 PANEL_INCHES = 3.0
 """The height of a panel."""
 TITLE_INCHES = 0.35
+
+LETTERS = 11
+"""How many letters of a title fit an inch."""
 NARROWEST, WIDEST = 0.5, 2.5
 """The limits of a panel's aspect ratio, width / height; an image beyond them is drawn smaller."""
 BARS_ASPECT = 1.6
@@ -96,13 +100,18 @@ def draw_panels(panels: Sequence[Panel], *, columns: int, colormap: str, title: 
     grid = figure.add_gridspec(rows, columns, width_ratios=widths)
     for position, panel in enumerate(panels):
         axes = figure.add_subplot(grid[position])
-        axes.set_title(
-            printable(panel.title), fontsize="medium", wrap=True, parse_math=False
-        )  # class names may contain $
+        inches = PANEL_INCHES * widths[position % columns]
+        text = _wrapped(printable(panel.title), inches)
+        axes.set_title(text, fontsize="medium", parse_math=False)  # class names may contain $
         _draw(panel.content, axes, colormap)
         if panel.scale is not None:
             _draw_scale(panel.scale, figure, axes, colormap)
     return figure
+
+
+def _wrapped(title: str, inches: float) -> str:
+    """Return a title in lines that are no wider than its panel: matplotlib wraps at the edge of the figure."""
+    return "\n".join(textwrap.fill(line, int(inches * LETTERS)) for line in title.split("\n"))
 
 
 def check_matplotlib() -> None:

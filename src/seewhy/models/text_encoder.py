@@ -50,6 +50,10 @@ class Prompts(NamedTuple):
         return self.texts.index((text,)) if (text,) in self.texts else None
 
 
+MAX_EMBEDDINGS = 4096
+"""The number of prompts whose embeddings are kept, of some 2 KB each; the oldest is dropped."""
+
+
 @final
 class TextEncoder:
     """Embeds each prompt once, and again after the weights were changed; for one thread at a time.
@@ -122,6 +126,8 @@ class TextEncoder:
             embeddings = self._tower.embed_texts(tokenize(self.tokenizer, text, self._tower))
             if len(embeddings) != 1:
                 raise TargetError(f"The model gave {len(embeddings)} embeddings for the prompt {short_repr(text)}.")
+            if len(self._embeddings) >= MAX_EMBEDDINGS:
+                del self._embeddings[next(iter(self._embeddings))]
             self._embeddings[text] = embeddings[0]
         return self._embeddings[text]
 

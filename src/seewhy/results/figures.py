@@ -8,7 +8,9 @@ from seewhy.images.figure import Bars, ColorScale, Panel, draw_panels, render
 from seewhy.images.geometry import Placement
 from seewhy.images.overlay import heatmap_image
 from seewhy.images.style import Normalization, Style
+from seewhy.images.text import printable
 from seewhy.models import Prediction
+from seewhy.representation import one_line, shortened
 from seewhy.results.target_result import TargetResult
 from seewhy.timing import Phase
 from seewhy.types import FloatArray, ImageArray
@@ -20,6 +22,13 @@ FigureKind = Literal["overlay", "panels", "grid", "probabilities"]
 GRID_COLUMNS = 3
 MAX_PROBABILITIES = 10
 """How many classes have a bar in a figure of probabilities."""
+
+
+MAX_NAME = 80
+"""How many characters of a name, such as a long prompt, a title has: three lines of a panel."""
+
+MAX_LABEL = 30
+"""How many the label of a bar has, which is one line."""
 
 
 class Drawable(Protocol):
@@ -91,7 +100,7 @@ def probabilities(explanation: Drawable, target: int, style: Style) -> "Figure":
     target_class = explanation.targets[target].index
     bars = Bars(
         [prediction.probability for prediction in predictions],
-        [prediction.name for prediction in predictions],
+        [_drawn(prediction.name, MAX_LABEL) for prediction in predictions],
         highlighted=[position for position, prediction in enumerate(predictions) if prediction.index == target_class],
     )
     row = [
@@ -133,4 +142,9 @@ def caption(target: TargetResult) -> str:
         probability = " <0.1%" if target.probability < 0.001 else f" {target.probability:.1%}"
     index = "" if target.index < 0 or target.name == str(target.index) else f"{target.index}, "
     evidence = "" if target.has_evidence else "\n(no evidence)"
-    return f"{index}{target.name}{probability}{evidence}"
+    return f"{index}{_drawn(target.name)}{probability}{evidence}"
+
+
+def _drawn(name: str, length: int = MAX_NAME) -> str:
+    """Return a name as it is drawn: in one line, and with its middle left out if it is long."""
+    return shortened(one_line(printable(name)), length)

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seewhy.errors import TargetError, short_repr
+from seewhy.representation import call_repr
 from seewhy.targets.target import (
     ClassNamer,
     PromptTarget,
@@ -82,6 +83,9 @@ class EmbeddedPrompt(Target):
     text: str
     weights: FloatArray
     bias: float
+
+    def __repr__(self) -> str:
+        return call_repr("Prompt", {"text": self.text})  # which the caller gave
 
     @property
     def key(self) -> Hashable:

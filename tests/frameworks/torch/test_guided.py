@@ -112,6 +112,21 @@ def test_a_division_by_a_number_is_no_activation():
     np.testing.assert_allclose(scaled, guided(Reference(lambda x: x.relu() / 2), reference.images()), rtol=1e-5)
 
 
+def test_a_product_with_a_parameter_is_read_without_a_warning():
+    """A factor of 6, or 1 / 6, is looked at: it may be that of a hard sigmoid."""
+
+    class Scaled(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.factor = nn.Parameter(torch.tensor(2.0))
+
+        def forward(self, x):
+            return x.relu() / self.factor * self.factor
+
+    inputs = reference.images()
+    close(guided(Reference(Scaled()), inputs), guided(Reference(nn.ReLU()), inputs))
+
+
 def test_a_zero_is_not_positive_however_the_relu_is_written():
     for relu in (lambda x: x.clamp(max=0).clamp(min=0), lambda x: torch.maximum(x.clamp(max=0), torch.zeros(()))):
         np.testing.assert_array_equal(guided(Reference(relu), reference.images()), 0)

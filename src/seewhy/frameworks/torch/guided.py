@@ -142,7 +142,7 @@ def _lower_bound(node: Any) -> float | None:
         return 0.0
     bound = getattr(node, LOWER_BOUNDS[name]) if name in LOWER_BOUNDS else _constant_operand(node)
     if isinstance(bound, torch.Tensor):
-        return float(bound.max()) if bound.numel() and bound.max() == bound.min() else None
+        return float(bound.detach().max()) if bound.numel() and bound.max() == bound.min() else None
     return None if bound is None else float(bound)
 
 
@@ -193,9 +193,11 @@ def _divides_by_6(node: Any) -> bool:
     """Whether the operation divides by 6, or multiplies by a sixth."""
     factor = {"DivBackward": 6.0, "MulBackward": 1 / 6}.get(_name(node))
     operand = saved_other(node)  # a tensor, or a number in the overloads for scalars
-    if factor is None or operand is None or (isinstance(operand, torch.Tensor) and operand.numel() != 1):
+    if isinstance(operand, torch.Tensor):
+        operand = operand.detach() if operand.numel() == 1 else None  # which may be a parameter
+    if factor is None or not isinstance(operand, (torch.Tensor, float, int)):
         return False
-    return isinstance(operand, (torch.Tensor, float, int)) and abs(float(operand) - factor) < 1e-3
+    return abs(float(operand) - factor) < 1e-3
 
 
 def _prelus(nodes: list[Any]) -> dict[Any, str]:

@@ -271,8 +271,13 @@ def _pooled(output: Any) -> NativeTensor:
 
 
 def _unit(embedding: NativeTensor) -> NativeTensor:
-    """Return embeddings of length 1; the libraries do so for the shortest ones too, and none divides by 0 here."""
-    return torch.nn.functional.normalize(embedding.float(), dim=-1, eps=torch.finfo(torch.float32).tiny)
+    """Return embeddings of length 1; the libraries do so for the shortest ones too, and none divides by 0 here.
+
+    Without a clamp, which guided backpropagation takes for an activation of the model.
+    """
+    embedding = embedding.float()
+    length = torch.linalg.vector_norm(embedding, dim=-1, keepdim=True)
+    return embedding / (length + (length == 0))
 
 
 def _number(tensor: Any) -> float:
