@@ -152,11 +152,14 @@ def check_tapped(layer: LayerChoice, calls: Iterable[LayerCall], hint: str = "")
         raise LayerError(
             f"The layer {layer.path!r} {obstacle}, where its output cannot be reached. Give another layer."
         )
-    shape = "" if layer_calls[-1].shape is None else f" {layer_calls[-1].shape}"
     raise LayerError(
-        f"The layer {layer.path!r} cannot be explained: its output{shape} is not one tensor with more than one "
-        "position. Explainer.layers lists the layers that can."
+        f"The layer {layer.path!r} cannot be explained: its output{_shape_text(layer_calls[-1])} is not one tensor "
+        "with more than one position. Explainer.layers lists the layers that can."
     )
+
+
+def _shape_text(call: LayerCall) -> str:
+    return "" if call.shape is None else f" {call.shape}"
 
 
 def no_gradient(path: str) -> NoGradientError:
