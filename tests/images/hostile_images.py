@@ -33,3 +33,12 @@ def png_line(length):
     compressor = zlib.compressobj(9)
     data = b"".join(compressor.compress(bytes(4 * min(1_000_000, length - start))) for start in range(0, length, 10**6))
     return png(1, length, data + compressor.flush())
+
+
+def gif(comment=0, frames=1):
+    """Return a GIF of 4 x 4 black pixels, with a comment in blocks of one byte, and so many frames."""
+    start = b"GIF89a" + struct.pack("<HHBBB", 4, 4, 0x80, 0, 0) + bytes(6)
+    said = b"\x21\xfe" + b"\x01x" * comment + b"\x00" if comment else b""
+    pixels = bytes.fromhex("08 09 0001081c48b0208080 00")  # as Pillow writes them
+    frame = b"\x2c" + struct.pack("<HHHHB", 0, 0, 4, 4, 0) + pixels
+    return start + said + frame * frames + b"\x3b"

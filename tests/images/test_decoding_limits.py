@@ -8,11 +8,12 @@ import time
 import numpy as np
 import pytest
 from PIL import Image
-from tests.images.hostile_images import chunk, jpeg_bomb, png, png_line
+from tests.images.hostile_images import chunk, gif, jpeg_bomb, png, png_line
 
 from seewhy.errors import ImageError, ImageTooLargeError
 from seewhy.images import reading
 from seewhy.images.decoding_work import MAX_CHUNKS, MAX_SCANS, excessive_work
+from seewhy.images.gif_blocks import scan_blocks
 from seewhy.images.overlay import BAND_PIXELS, overlay
 from seewhy.images.reading import read, read_bytes
 from seewhy.images.style import Style
@@ -43,6 +44,25 @@ def test_a_jpeg_with_thousands_of_scans_is_refused_before_it_is_decoded():
 )
 def test_scans_are_counted_however_they_are_hidden(hide):
     assert excessive_work(hide(jpeg_bomb(200, (64, 64)))) == f"more than {MAX_SCANS} scans"
+
+
+@pytest.mark.usefixtures("undecoded")
+def test_a_gif_with_very_many_blocks_of_data_is_refused_before_it_is_decoded():
+    """Pillow joins the blocks of a comment: 20 million of one byte each, 40 MB, took 1.8 GB."""
+    with pytest.raises(ImageTooLargeError, match=r"bomb.gif takes too much work to decode: .* blocks of data in 9"):
+        read_bytes(gif(comment=450_000), "bomb.gif")
+
+
+def test_the_blocks_of_a_gif_are_counted_as_pillow_reads_them():
+    file = io.BytesIO()
+    frames = [Image.fromarray(np.full((300, 200), 40 * shade, np.uint8)) for shade in range(5)]
+    frames[0].save(file, "GIF", save_all=True, append_images=frames[1:], comment=b"x" * 1000)
+    assert scan_blocks(file.getvalue()) == (True, 0, 5)
+    assert scan_blocks(file.getvalue()[:-1]) == (False, 0, 5)
+    assert excessive_work(gif(comment=50, frames=3)) is None
+    with Image.open(io.BytesIO(gif(comment=50, frames=3))) as image:
+        assert (image.n_frames, image.info["comment"]) == (3, b"x" * 50)
+    assert read_bytes(gif(), "small.gif").shape == (4, 4, 3)
 
 
 def test_a_scan_over_many_pixels_counts_for_more():

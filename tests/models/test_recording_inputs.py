@@ -136,6 +136,17 @@ def test_a_model_of_recordings_that_is_given_an_image_says_what_it_takes(classif
         seewhy.explain(classifier(), IMAGE)
 
 
+def test_a_model_of_grey_images_without_an_axis_of_channels():
+    """(N, 28, 28), as many models of digits take it, may be signals of 28 channels: the error says how to tell."""
+    model = keras.Sequential(
+        [keras.Input((6, 8)), keras.layers.Reshape((6, 8, 1)), keras.layers.Conv2D(2, 1), keras.layers.Flatten()]
+    )
+    with pytest.raises(ModelError, match=r"grey images, give .*preprocess=function, input_size=\(6, 8\)\), with a fun"):
+        seewhy.explain(model, IMAGE)
+    grey = seewhy.Classifier(model, preprocess=lambda images: images.mean(3), input_size=(6, 8))
+    assert seewhy.explain(grey, IMAGE + np.arange(3, dtype=np.uint8), targets=0).heatmaps.shape == (1, 6, 8)
+
+
 def test_a_blank_input_has_the_channels_of_the_model():
     keras_video = seewhy.Classifier(takes(4, 6, 8, 3), input_size=(4, 6, 8))
     grown = keras.Sequential([keras.Input((None, None, None, 2)), keras.layers.Conv3D(1, 1)])

@@ -1,5 +1,7 @@
 """DICOM: slices in their order, values in the units of the modality, windows, and folders that are no one volume."""
 
+import struct
+
 import numpy as np
 import pytest
 from pydicom import dcmread
@@ -231,6 +233,19 @@ def test_what_pydicom_warns_of_is_said_once_and_names_the_folder(tmp_path):
     assert (
         "scan is not as its format's standard says, and may be read wrong: Invalid value for VR UI: '1.2.x3'" in message
     )
+
+
+def test_a_file_of_very_many_elements_is_not_read_to_its_end(tmp_path, monkeypatch):
+    """A million empty elements, 8 MB, took 8 s and 400 MB."""
+    path = write(tmp_path / "slice.dcm")
+    content = path.read_bytes()
+    place = content.index(struct.pack("<HH", 0x0018, 0x0050))
+    elements = b"".join(struct.pack("<HH2sH", 0x0009, number, b"LO", 0) for number in range(2000))
+    path.write_bytes(content[:place] + elements + content[place:])
+    np.testing.assert_array_equal(seewhy.read_volume(path).values[0], STORED)
+    monkeypatch.setattr("seewhy.recordings.dicom_series.MAX_READS", 1500)
+    with pytest.raises(RecordingError, match=r"slice.dcm .* it has too many elements: more than 1,500 reads"):
+        seewhy.read_volume(path)
 
 
 def test_a_file_that_is_deflated_as_a_whole(tmp_path, monkeypatch):

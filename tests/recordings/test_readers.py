@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import soundfile
 from PIL import Image
+from tests.images.hostile_images import gif
 
 import seewhy
 from seewhy.errors import ImageNotFoundError, MissingExtraError, RecordingError, SeewhyWarning
@@ -199,6 +200,17 @@ def test_an_animation_is_a_video_for_a_model_that_takes_videos(tmp_path, suffix)
     (tmp_path / f"cut.{suffix}").write_bytes(path.read_bytes()[:-8])
     with pytest.raises(RecordingError, match=f"cut.{suffix} is truncated"):
         seewhy.read_video(tmp_path / f"cut.{suffix}")
+
+
+def test_a_gif_file_of_very_many_blocks_or_frames_is_not_opened(tmp_path, monkeypatch):
+    """Pillow joins the blocks of a comment, and counts frames one by one."""
+    monkeypatch.setattr(Image, "open", lambda *_, **__: pytest.fail("the file was opened"))
+    (tmp_path / "comment.gif").write_bytes(gif(comment=450_000))
+    with pytest.raises(RecordingError, match=r"comment.gif takes too much .*: it has more than 4\d\d,\d{3} blocks"):
+        seewhy.read_video(tmp_path / "comment.gif")
+    (tmp_path / "frames.gif").write_bytes(gif(frames=70_000))
+    with pytest.raises(RecordingError, match=r"frames.gif, of 70000 x 4 x 4 frames x pixels .* is too large"):
+        seewhy.read_video(tmp_path / "frames.gif")
 
 
 def test_an_animation_with_too_many_pixels_is_not_decoded(tmp_path, monkeypatch):

@@ -8,6 +8,8 @@ import re
 import struct
 from collections.abc import Iterator
 
+from seewhy.images.gif_blocks import scan_blocks
+
 MAX_SCANS = 100
 """The maximum number of scans of a JPEG. Encoders write about 10; libtiff has the same limit for JPEG in TIFF."""
 
@@ -19,6 +21,7 @@ MAX_CHUNKS = 200_000
 
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 JPEG_SIGNATURE = b"\xff\xd8"
+GIF_SIGNATURE = b"GIF8"
 
 _NEXT_MARKER = re.compile(rb"\xff[^\x00\xff]")
 """How libjpeg finds the next marker: it skips everything else, the data of a scan included."""
@@ -41,6 +44,8 @@ def excessive_work(content: bytes) -> str | None:
         return _excessive_scans(content)
     if content.startswith(PNG_SIGNATURE):
         return _excessive_chunks(content)
+    if content.startswith(GIF_SIGNATURE) and (blocks := scan_blocks(content).excess):
+        return f"more than {blocks - 1:,} blocks of data in {len(content):,} bytes"
     return None
 
 

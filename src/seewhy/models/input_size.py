@@ -69,6 +69,11 @@ def takes_no_images(classifier: ClassifierSettings, axes: int) -> ModelError:
     message = f"The model {classifier.name!r} takes {KINDS[axes]}, and no images: {reason}. {GIVE_RECORDINGS[axes]}"
     if size is None and shape is None:
         message += f" If it takes images, say so: {WITH_SIZES[2]}."
+    elif axes == 1 and size is None and all(isinstance(side, int) for side in shape[1:]):  # an axis may be left out
+        message += (
+            " If its axes are the rows and columns of grey images, give what makes them: seewhy.Classifier(model, "
+            f"preprocess=function, input_size={tuple(shape[1:])}), with a function from (N, h, w, 3) to (N, h, w)."
+        )
     return ModelError(message)
 
 

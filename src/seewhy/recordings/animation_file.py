@@ -1,6 +1,7 @@
 """Animated GIF and WebP files as videos."""
 
 import io
+import struct
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -8,6 +9,8 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from seewhy.errors import RecordingError, warn
+from seewhy.images.decoding_work import GIF_SIGNATURE, excessive_work
+from seewhy.images.gif_blocks import scan_blocks
 from seewhy.images.reading import DAMAGE, on_white
 from seewhy.recordings.files import check_riff, open_recording
 from seewhy.recordings.recording import Video, check_size
@@ -15,9 +18,6 @@ from seewhy.recordings.recording import Video, check_size
 FORMATS = ("GIF", "WEBP")
 
 MAX_BYTES = 512_000_000
-
-EXTENSION, IMAGE, TRAILER = 0x21, 0x2C, 0x3B
-"""What the blocks of a GIF file begin with."""
 
 
 def read_animation(path: Path) -> Video:
@@ -29,8 +29,15 @@ def read_animation(path: Path) -> Video:
     with open_recording(path, MAX_BYTES) as file:
         check_riff(path, file)
         content = file.read(MAX_BYTES)
-    if content[:4] == b"GIF8" and not _has_end(content):
-        raise RecordingError(f"{path} is truncated: it ends in the middle of a frame. Copy it again.")
+    if excess := excessive_work(content):
+        raise RecordingError(f"{path} takes too much work to decode: it has {excess}. Save it again.")
+    if content.startswith(GIF_SIGNATURE):
+        blocks = scan_blocks(content)
+        if not blocks.has_end:  # Pillow would give fewer frames
+            raise RecordingError(f"{path} is truncated: it ends in the middle of a frame. Copy it again.")
+        width, height = struct.unpack("<2H", content[6:10])
+        # Pillow goes through all frames to count them.
+        check_size((max(blocks.images, 1), max(height, 1), max(width, 1)), 3, "video", path)
     try:
         with Image.open(io.BytesIO(content), formats=FORMATS) as image:
             count = int(getattr(image, "n_frames", 1))
@@ -60,31 +67,3 @@ def _speed(path: Path, durations: Sequence[float]) -> float | None:
         )
         return None
     return 1000 * len(durations) / sum(durations)
-
-
-def _has_end(content: bytes) -> bool:
-    """Whether the blocks of a GIF file end with its trailer: Pillow takes a truncated file as one with fewer frames."""
-    try:
-        position = 13 + _table_size(content[10])
-        while content[position] != TRAILER:
-            if content[position] == EXTENSION:
-                position = _after_data(content, position + 2)
-            elif content[position] == IMAGE:
-                position = _after_data(content, position + 11 + _table_size(content[position + 9]))
-            else:
-                return True  # not as the format says: Pillow tells what it makes of it
-    except IndexError:
-        return False
-    return True
-
-
-def _table_size(flags: int) -> int:
-    """Return the number of bytes of the colour table that these flags announce."""
-    return 3 * 2 ** (flags % 8 + 1) if flags & 0x80 else 0
-
-
-def _after_data(content: bytes, position: int) -> int:
-    """Return the position after blocks of data, each of which begins with its length; 0 ends them."""
-    while content[position]:
-        position += content[position] + 1
-    return position + 1

@@ -29,8 +29,11 @@ MAX_FILES = 10_000
 MAX_BYTES = 512_000_000
 """The largest size of a file."""
 
-MAX_INFLATED = 160_000_000
-"""The largest size of a file that is compressed as a whole: that of a slice of 8,000 x 8,000 pixels of 16 bits."""
+MAX_INFLATED = 32_000_000
+"""The largest size of a file that is compressed as a whole: that of a slice of 4,000 x 4,000 pixels of 16 bits."""
+
+MAX_READS = 1_000_000
+"""How often a file is read from: about three times for each of its elements, of which a slice has some hundreds."""
 
 TOLERANCE = 0.01
 """By how much, as a share of the mean, the gaps between slices may differ; and by how much angles may, in radians."""
@@ -215,10 +218,15 @@ class _InMemory(io.BytesIO):
     """A copy of a file: read from the disk, an element of a false length would be allocated before it fails.
 
     pydicom reads the rest of a file in one go only if the file is deflated as a whole, to inflate it: a small file may
-    become any size.
+    become any size. And it keeps all elements, of which a file of millions would fill the memory.
     """
 
+    _reads = 0
+
     def read(self, size: int | None = -1) -> bytes:
+        self._reads += 1
+        if self._reads > MAX_READS:
+            raise ValueError(f"it has too many elements: more than {MAX_READS:,} reads are needed")
         content = super().read(size)
         if size is None or size < 0:
             inflated = zlib.decompressobj(-zlib.MAX_WBITS).decompress(content, MAX_INFLATED + 1)
