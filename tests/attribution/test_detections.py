@@ -389,6 +389,26 @@ def test_images_of_a_batch_have_their_own_numbers_of_detections_and_resolutions(
         np.testing.assert_array_equal(alone.heatmaps, explanation.heatmaps)
 
 
+class OneByOne(SmallDetector):
+    """Runs its layers for each image of a batch anew."""
+
+    def forward(self, images: torch.Tensor) -> list[dict[str, torch.Tensor]]:
+        return [found for image in images for found in super(OneByOne, self).forward(image[None])]
+
+
+def test_a_detector_that_loops_over_images_is_first_given_several(images: np.ndarray) -> None:
+    """Its layers are called as often as there are images, and once for each image that is explained."""
+    torch.manual_seed(0)
+    model = OneByOne(threshold=0.1).eval()
+    explainer = Explainer(model)
+    together = explainer.heatmaps(images, "top-1")
+    alone = [Explainer(model).heatmaps(image[None], "top-1") for image in images]
+    assert "#" not in together.layer
+    np.testing.assert_array_equal(together.scores, np.concatenate([each.scores for each in alone]))
+    named = Explainer(model, layer=["backbone.4", "backbone.0"]).heatmaps(images, "top-1")
+    assert named.layer == "backbone.4, backbone.0"
+
+
 def test_an_error_of_one_image_names_it() -> None:
     with pytest.raises(NotPredictedError, match=r"'cat' above 0.05 in image 0 of the batch"):
         Explainer(detector(1), layer="features").explain([IMAGE, IMAGE], "cat")

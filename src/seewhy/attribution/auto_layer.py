@@ -126,7 +126,10 @@ def try_all_layers(plan: Plan, inputs: InputBatch, objective: Objective) -> tupl
     """
     probabilities = plan.framework.predict(inputs, objective.output)
     if probabilities is None:
-        raise LayerError("The outputs of the model are not class scores, by which layers are judged. Name a layer.")
+        raise LayerError(
+            "The outputs of the model are not class scores, by which layers are judged. List the layers without "
+            "judging them, or name a layer and explain it."
+        )
     judged_by = some_classes(objective, int(probabilities.shape[1]))
     calls = [call for call in plan.framework.calls(inputs) if call.has_space]
     return tuple(

@@ -306,6 +306,9 @@ class Torch(Framework):
     def detector(self, inputs: InputBatch) -> DetectorRunner | None:
         if not self._is_read:
             self._calls_of(self._model_layers.now(), inputs)
+            if self._detector is not None and image_count(inputs) > 1:
+                # Each image is run alone from now on, and a model that loops over images calls layers once then.
+                self._calls = CompiledCache()
         return None if self._detector is None else self
 
     def detections(self, inputs: InputBatch) -> tuple[DetectedBox, ...]:
