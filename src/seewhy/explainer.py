@@ -66,9 +66,9 @@ class Explainer:
         method: The name of a method, see `seewhy methods`; or a method with options, such as
             `seewhy.methods.get("rise", masks=8000)`. "auto" takes legrad_rollout for a model whose attention maps
             follow each other from the image to the score, as in a vision transformer; integrated_gradients with 16
-            steps where attention runs within windows, or in one of several branches; hirescam for the pixels of a
-            segmentation and for detections; and gradcam for any other, and where a layer is named or the classifier
-            has a default layer.
+            steps where attention runs within windows, in one of several branches, or on one of several inputs;
+            hirescam for the pixels of a segmentation and for detections; and gradcam for any other, and where a layer
+            is named or the classifier has a default layer.
         layer: The layer to explain: a path ("resnet50/conv5_block3_out", "layer4.2"), a unique name, or the layer
             object. "auto" takes the classifier's default layer if it has one, else the last layer with spatial output
             that does not only pool, whose positions reach the score, that at most a tenth of the score bypasses, and

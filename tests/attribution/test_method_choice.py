@@ -30,11 +30,12 @@ def layer_of(*space):
 LAST = layer_of(9)
 
 
-def chosen(shapes, inputs=IMAGES, method="auto", layer=AUTO, last=LAST, links=(), carrying=None):
+def chosen(shapes, inputs=IMAGES, method="auto", layer=AUTO, last=LAST, links=(), carrying=None, untold=()):
     """Choose for a model with these attention maps, whose last layer with positions is `last`."""
     framework = SimpleNamespace(
         attention_shapes=lambda _: shapes,
         attention_links=lambda _: links,
+        untold_attention=lambda _: untold,
         calls=lambda _: [last],
         carrying_calls=lambda *_: carrying,
         compiles_batch_size=False,
@@ -84,6 +85,20 @@ def test_where_no_layer_carries_all_branches_gradients_go_to_the_input():
 
 def test_a_class_token_may_join_the_tokens_late():
     assert chosen(((2, 9, 9), (2, 9, 9), (2, 1, 10)), last=layer_of(10)).method.name == "legrad_rollout"
+
+
+@pytest.mark.parametrize(
+    ("untold", "last", "method"),
+    [
+        (CHAIN, LAST, "integrated_gradients"),
+        (WINDOWS, layer_of(3, 3), "integrated_gradients"),
+        (CHAIN, layer_of(3, 3), "gradcam"),  # the attention is in the tower of another image
+        (CHAIN[:1], LAST, "gradcam"),
+    ],
+)
+def test_one_of_several_images(untold, last, method):
+    assert chosen((), untold=untold, last=last).method.name == method
+    assert bool(chosen((), untold=untold, last=last, method="gradcam").doubt) is (method != "gradcam")
 
 
 def test_a_method_that_is_named_is_taken_with_a_doubt():

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import soundfile
 from PIL import Image
+from tests.recordings.test_dicom import write
 from tests.results.test_recording_explanations import AFFINE, ball
 
 
@@ -38,6 +39,17 @@ def test_an_image_for_a_model_of_volumes(run_cold, tmp_path):
     code, _, err = run_cold("layers", "nets:volume")
     assert code == 2
     assert "so its layers cannot be listed. Give it: --input-size 32x64x64." in err
+
+
+@pytest.mark.usefixtures("nets")
+def test_a_description_in_a_dicom_file_does_not_control_the_terminal(run_cold, tmp_path):
+    for number in range(2):
+        names = {"uid": f"1.{number}", "SeriesDescription": "T1\x1b[2J\x1b]0;owned\x07"}
+        write(tmp_path / "two" / f"{number}.dcm", (0, 0, 2.0 * number), **names)
+    code, out, err = run_cold("explain", "two", "--model", "nets:volume")
+    assert code == 2
+    assert r"two contains 2 series: T1\x1b[2J\x1b]0;owned\x07 (1 slices" in err
+    assert "\x1b" not in out + err
 
 
 @pytest.mark.usefixtures("nets")

@@ -9,6 +9,7 @@ from torch import nn
 import seewhy
 from seewhy.errors import InputError, ModelError, RecordingError, SeewhyWarning
 from seewhy.interpolation import averaging_weights
+from seewhy.models.blank_input import recording_shape
 from seewhy.models.recording_inputs import recording_inputs
 
 RANDOM = np.random.default_rng(0)
@@ -133,6 +134,15 @@ def test_a_model_of_recordings_that_is_given_an_image_says_what_it_takes(classif
     """It does not ask for the size of an image."""
     with pytest.raises(ModelError, match=reason):
         seewhy.explain(classifier(), IMAGE)
+
+
+def test_a_blank_input_has_the_channels_of_the_model():
+    keras_video = seewhy.Classifier(takes(4, 6, 8, 3), input_size=(4, 6, 8))
+    grown = keras.Sequential([keras.Input((None, None, None, 2)), keras.layers.Conv3D(1, 1)])
+    any_size = seewhy.Classifier(grown, input_size=(4, 6, 8))
+    stereo = seewhy.Classifier(nn.Conv1d(2, 1, 1), input_size=(20,))
+    shapes = [recording_shape(each) for each in (keras_video, any_size, stereo, seewhy.Classifier(takes(6, 8, 3)))]
+    assert shapes == [(1, 4, 6, 8, 3), (1, 4, 6, 8, 2), (1, 2, 20), None]
 
 
 def test_layers_of_a_model_of_recordings_need_a_size_with_its_axes():

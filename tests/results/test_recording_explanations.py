@@ -122,13 +122,15 @@ def test_the_labels_of_narrow_slices_are_written_in_full():
     """A slice of 40 x 4 pixels is enlarged to 160 x 16, and the label above it is 90 pixels wide."""
     explanation = explained(volume=seewhy.Volume(np.zeros((20, 40, 4), np.float32)))
     explanation = replace(explanation, placement=seewhy.GridPlacement((20, 40, 4), ((0, 20), (0, 40), (0, 4))))
-    drawn = explanation.pixels("overlay", frames=2)
-    column = (drawn.shape[1] - 6) // 2
+    drawn = explanation.pixels("overlay", frames=4)
+    column = (drawn.shape[1] - 6) // 4
     assert 70 < column < 110
     label = (drawn[26:46, 6 : column + 6] < 128).all(-1).any(0)  # above the first slice
     assert 16 < np.flatnonzero(label).max() < column
     is_image = (drawn[46 + 80, 6 : column + 6] < 250).any(-1)
     assert is_image.sum() == 16
+    single = explanation.pixels("overlay", frames=1)
+    assert single.shape[1] > 2 * column  # for the heading, "slices across axis 0: 3, cat 75.0%"
 
 
 def test_a_nifti_file_has_the_heatmaps_where_the_volume_has_them(volume_explanation, tmp_path):

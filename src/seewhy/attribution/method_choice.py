@@ -4,7 +4,8 @@ In a convolutional model a position of the last layer holds what the model saw t
 positions raise the score. In a vision transformer attention has carried information between all positions by then, and
 the path that it took through the attention maps shows where it came from. Attention within windows has no such path, as
 its maps do not say where the windows are: there, gradients are followed back to the input. So they are where attention
-runs in several branches that meet at the score only, as no layer carries all of it.
+runs in several branches that meet at the score only, as no layer carries all of it, and where a model has several
+inputs, whose attention maps are not told apart.
 
 The pixels of a segmentation and the detections of a detector are parts of an image. Grad-CAM averages gradients over
 all of it, and so shows a class wherever it is; HiResCAM shows what raises the scores of that part.
@@ -98,8 +99,12 @@ def _choose_for_image(
     if reason := _reason_without_maps(inputs, layers):
         return MethodChoice(get("gradcam"), reason)
     shapes = framework.attention_shapes(inputs)
+    if not shapes and _untold_kind(framework, inputs) is not None:
+        reason = f"the attention maps of several inputs are not told apart; {STEPS_TO_INPUT} steps"
+        return MethodChoice(get("integrated_gradients", steps=STEPS_TO_INPUT), reason)
     if not shapes:
-        return MethodChoice(get("gradcam"), "no attention maps")
+        reason = "the image's last layers have no tokens" if framework.untold_attention(inputs) else "no attention maps"
+        return MethodChoice(get("gradcam"), reason)
     kind = attention_kind(framework, inputs)
     if kind != "windows" and (len(shapes) < LEAST_MAPS or is_carried(framework, inputs, objective)):
         if kind == "other":
@@ -156,6 +161,18 @@ def attention_kind(framework: Framework, inputs: InputBatch) -> AttentionKind:
     return "chain"
 
 
+def _untold_kind(framework: Framework, inputs: InputBatch) -> AttentionKind | None:
+    """Return how attention lies in the tower of one of several images; None where that has none, as far as is known."""
+    shapes = framework.untold_attention(inputs)
+    if not shapes:
+        return None
+    if any(len(shape) > 3 for shape in shapes):
+        return "windows"
+    last = next((call for call in reversed(framework.calls(inputs)) if call.is_candidate), None)
+    has_tokens = last is not None and last.shape is not None and len(last.shape) == 2
+    return "chain" if has_tokens and len(shapes) >= LEAST_MAPS else None
+
+
 def _doubt(method: Method, framework: Framework, inputs: InputBatch, layers: Sequence[LayerChoice]) -> str:
     """Return what is said of a method that the caller named, and of no layer; empty where nothing is known against it.
 
@@ -164,11 +181,12 @@ def _doubt(method: Method, framework: Framework, inputs: InputBatch, layers: Seq
     is_suspect = any(method.name in names for names in UNRELIABLE.values())
     if not (is_suspect and all(layer.is_auto for layer in layers) and is_image_batch(inputs)):
         return ""
-    shapes = framework.attention_shapes(inputs)
-    kind = attention_kind(framework, inputs)
-    if method.name not in UNRELIABLE[kind] or (kind == "chain" and not end_in_tokens(framework, inputs, shapes)):
+    shapes, untold = framework.attention_shapes(inputs), _untold_kind(framework, inputs)
+    kind = untold or attention_kind(framework, inputs)
+    is_other = kind == "chain" and not untold and not end_in_tokens(framework, inputs, shapes)
+    if method.name not in UNRELIABLE[kind] or is_other:
         return ""
-    suited = "integrated_gradients" if kind == "windows" else "legrad_rollout"
+    suited = "integrated_gradients" if kind == "windows" or untold else "legrad_rollout"
     what = "attention runs within windows" if kind == "windows" else "attention layers form a chain"
     return (
         f"{method.title} is unreliable for a model whose {what}: in SeeWhy's tests with such models, its peak mostly "

@@ -151,7 +151,7 @@ def _fits(plan: Plan, inputs: InputBatch, count: int, size: Grid, facts: TokenFa
     by_patches = {grid for patch in facts.patches for grid in _rounded(size, patch)}
     if fits := set(_fitting(count, by_patches, facts)):
         return fits, True
-    calls = plan.framework.calls(inputs)
+    calls = plan.framework.own_calls(inputs)
     grids = set(_proportional((*facts.grids, *(call.shape[:-1] for call in calls if call.shape is not None)), size))
     images = {size} | {grid for grid in grids if grid[0] > size[0] / 2}  # a preprocessing layer's output, not patches
     # An image of as many pixels is no preprocessing: the tokens are its pixels.

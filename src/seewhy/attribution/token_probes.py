@@ -46,7 +46,8 @@ def probe_tokens(
         fits: The grids that are possible.
         objective: Of the runs; any that the model allows.
     """
-    calls = [call for call in framework.calls(inputs) if call.has_space and call.shape and call.shape[:-1] == (count,)]
+    own = framework.own_calls(inputs)  # another image has a tower of its own
+    calls = [call for call in own if call.has_space and call.shape and call.shape[:-1] == (count,)]
     for call in calls[:MAX_LAYERS]:
         grids = {grid for fit in fits for grid in _matching(framework, inputs, call, fit, objective)}
         if len(grids) == 1:

@@ -8,6 +8,8 @@ from rich.cells import cell_len
 from rich.console import Console
 from rich.text import Text
 
+from seewhy.cli.terminal import without_controls
+
 if TYPE_CHECKING:
     from rich.style import StyleType
 
@@ -51,7 +53,7 @@ def print_table(
 
 def print_line(console: Console, text: str, style: "StyleType" = "") -> None:
     """Print a line; only on a terminal, at words, is it wrapped."""
-    console.print(Text(text, style), soft_wrap=not console.is_terminal)
+    console.print(Text(without_controls(text), style), soft_wrap=not console.is_terminal)
 
 
 def _lines(row: Sequence[str], widths: Sequence[int], right: Sequence[int]) -> Iterator[str]:

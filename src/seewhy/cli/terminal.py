@@ -3,6 +3,7 @@
 import codecs
 import contextlib
 import io
+import re
 import sys
 import warnings
 from collections.abc import Iterator
@@ -27,6 +28,14 @@ def _bytes_or_escapes(error: UnicodeError) -> tuple[str | bytes, int]:
         return codecs.backslashreplace_errors(error)
 
 
+def without_controls(text: str) -> str:
+    r"""Return text in which characters that control a terminal are escapes such as `\x1b`: files may hold any name."""
+    return _CONTROLS.sub(lambda match: f"\\x{ord(match[0]):02x}", text)
+
+
+_CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+"""All of them but the tab and the line feed."""
+
 MAX_NOTES = 20
 """How many different notes are printed."""
 
@@ -38,7 +47,7 @@ def print_error(error: Exception, image: str = "") -> None:
         error: What went wrong.
         image: The image that it concerns, which is named unless the message names it.
     """
-    message = command_line_message(error)
+    message, image = without_controls(command_line_message(error)), without_controls(image)
     named = message if image in message else f"{image}: {message}"
     sys.stderr.write(f"Error: {named}\n")  # not with a Console, which bypasses the progress bar's redirection of stderr
 
@@ -57,7 +66,7 @@ def print_warnings_as_notes() -> Iterator[None]:
 
         def print_note(message: Any, category: type[Warning], *location: Any, **options: Any) -> None:
             if issubclass(category, SeewhyWarning):
-                note = f"Note: {command_line_message(message)}\n"
+                note = f"Note: {without_controls(command_line_message(message))}\n"
                 if note not in printed and len(printed) < MAX_NOTES:
                     sys.stderr.write(note)
                     printed.add(note)

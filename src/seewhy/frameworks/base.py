@@ -91,6 +91,10 @@ class Framework(ModelInputs):
     def calls(self, inputs: InputBatch) -> tuple[LayerCall, ...]:
         """Return the calls of all layers for inputs of this shape, in the order in which the calls return."""
 
+    def own_calls(self, inputs: InputBatch) -> tuple[LayerCall, ...]:
+        """Return the calls that are computed from the images that are explained: all, of a model with one input."""
+        return self.calls(inputs)
+
     @abstractmethod
     def predict(self, inputs: InputBatch, output: int | str | None = None) -> Tensor | None:
         """Return the probabilities (N, C); None where the outputs are not class scores."""
@@ -166,6 +170,10 @@ class Framework(ModelInputs):
         Raises:
             ModelRunError: The model failed.
         """
+
+    def untold_attention(self, inputs: InputBatch) -> tuple[tuple[int, ...], ...]:
+        """Return the shapes of attention maps that cannot be captured, as it is not known which input they are of."""
+        return ()
 
     @abstractmethod
     def head(self, inputs: InputBatch, layer: LayerChoice, objective: Objective) -> Head:

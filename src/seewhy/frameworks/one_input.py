@@ -116,6 +116,9 @@ class OneInput(FrameworkWrapper):
     def attention_links(self, inputs: InputBatch) -> tuple[bool, ...]:
         return ()
 
+    def untold_attention(self, inputs: InputBatch) -> tuple[tuple[int, ...], ...]:
+        return self._framework.attention_shapes(self._inner_inputs(inputs))
+
     def head(self, inputs: InputBatch, layer: LayerChoice, objective: Objective) -> Head:
         return self._framework.head(self._inner_inputs(inputs), self._resolved(inputs, layer), objective)
 

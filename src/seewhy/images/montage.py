@@ -54,7 +54,8 @@ def draw_montage(blocks: Sequence[Block], *, columns: int) -> ImageArray:
     rows = -(-len(blocks[0].tiles) // columns)
     font = ImageFont.load_default(FONT_SIZE)
     block_height, column_width = LINE + rows * (LINE + height + GAP), max(width, _label_width(blocks, font))
-    size = (GAP + columns * (column_width + GAP), GAP + len(blocks) * block_height)
+    heading_width = min(max(_text_width(block.heading, font) for block in blocks), LARGEST)
+    size = (GAP + max(columns * (column_width + GAP), heading_width + GAP), GAP + len(blocks) * block_height)
     if size[0] * size[1] > MAX_PIXELS:
         raise OptionError(
             f"The montage would have {size[0]:,} x {size[1]:,} pixels; the limit is {MAX_PIXELS:,}. Draw fewer frames."
@@ -74,8 +75,15 @@ def draw_montage(blocks: Sequence[Block], *, columns: int) -> ImageArray:
 
 def _label_width(blocks: Sequence[Block], font: ImageFont.FreeTypeFont | ImageFont.ImageFont) -> int:
     """Return the width that the labels of narrow tiles need, within limits."""
-    widest = max(font.getlength(printable(tile.label)) for block in blocks for tile in block.tiles)
-    return min(math.ceil(widest), SMALLEST)
+    return min(max(_text_width(tile.label, font) for block in blocks for tile in block.tiles), SMALLEST)
+
+
+def _text_width(text: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont) -> int:
+    return math.ceil(font.getlength(_one_line(text)))
+
+
+def _one_line(text: str) -> str:
+    return " ".join(printable(text).split())
 
 
 def _tile_size(image: ImageArray) -> tuple[int, int]:
@@ -99,7 +107,7 @@ def _write(
     width: int,
 ) -> None:
     """Write a line of text, shortened to a width."""
-    line = " ".join(printable(text).split())
+    line = _one_line(text)
     while line and draw.textlength(line, font) > width:
         line = line[:-2] + "…" if len(line) > 2 else ""
     draw.text(corner, line, INK, font)

@@ -86,7 +86,8 @@ def recording_shape(classifier: Classifier) -> tuple[int, ...] | None:
     if given is not None and len(given) != 2:
         channels = framework.input_channels() or 1
         return (1, channels, *given) if framework.channels_first else (1, *given, channels)
-    if axes in GIVE_RECORDINGS and given is None and classifier.preprocessing is None:
+    has_size = given is not None or classifier.preprocessing is not None or framework.declared_size() is not None
+    if axes in GIVE_RECORDINGS and not has_size:
         raise InputError(
             f"The model {classifier.name!r} takes {KINDS[axes]} of a size that is unknown (its input shape is {shape})"
             f", so its layers cannot be listed. Give it: {WITH_SIZES[axes]}."

@@ -112,19 +112,36 @@ class HeatmapPipeline:
         target = self.resolve(target, len(images))
         if looks_for_detections(target):
             target = boxes_on_inputs(target, inputs.placements, self.framework.image_size(checked))
+        owns = [
+            OwnImage("the image" if len(images) == 1 else f"image {row} of the batch", placement)
+            for row, placement in enumerate(inputs.placements)
+        ]
         with self.framework.explaining(checked):
-            if len(images) > 1 and self._detector(checked, target) is None:
-                try:
-                    heatmaps = self._heatmaps_of(checked, target, batch_size)
-                    return list(self.place(heatmaps, images, pixels, inputs.placements))
-                except NotPredictedError:
-                    pass
-            found: list[Explanation] = []
-            for row, placement in enumerate(inputs.placements):
-                own = OwnImage("the image" if len(images) == 1 else f"image {row} of the batch", placement)
-                heatmaps = self._heatmaps_of(image_at(checked, row), target.for_image(row), batch_size, own)
-                found += self.place(heatmaps, images[row : row + 1], pixels[row : row + 1], [placement])
-            return found
+            parts = self._heatmaps_of_each(checked, target, batch_size, owns)
+            return [
+                explanation
+                for heatmaps, rows in parts
+                for explanation in self.place(heatmaps, images[rows], pixels[rows], inputs.placements[rows])
+            ]
+
+    def _heatmaps_of_each(
+        self, inputs: InputBatch, target: Target, batch_size: int, owns: Sequence[OwnImage]
+    ) -> Iterator[tuple[Heatmaps, slice]]:
+        """Yield the heatmaps of a batch of images, or of each image, with the rows of the batch that they are of."""
+        detector = self._detector(inputs, target)
+        if detector is not None:
+            parts = self._detections_of_each(detector, inputs, target, batch_size, owns)
+            yield from ((join_detections([part]), slice(row, row + 1)) for row, part in enumerate(parts))
+            return
+        if len(owns) > 1:
+            try:
+                yield self._heatmaps_of(inputs, target, batch_size), slice(None)
+                return
+            except NotPredictedError:
+                pass
+        for row, own in enumerate(owns):
+            image, of_image = image_at(inputs, row), target.for_image(row)
+            yield self._heatmaps_of(image, of_image, batch_size, own), slice(row, row + 1)
 
     def place(
         self,
@@ -168,7 +185,8 @@ class HeatmapPipeline:
         """
         detector = self._detector(inputs, target)
         if detector is not None:
-            return self._detection_heatmaps(detector, inputs, target, batch_size, own)
+            count = image_count(inputs)
+            return join_detections(list(self._detections_of_each(detector, inputs, target, batch_size, [None] * count)))
         return self.with_pixels(inputs, target, lambda target: self._heatmaps(inputs, target, batch_size), own)
 
     def with_pixels(
@@ -198,27 +216,34 @@ class HeatmapPipeline:
         attribution = attribute(plan, inputs, objective)
         return self.build(plan, attribution, objective, inputs)
 
-    def _detection_heatmaps(
-        self, detector: DetectorRunner, inputs: InputBatch, target: Target, batch_size: int, own: OwnImage | None
-    ) -> Heatmaps:
-        """Explain detections, each image alone: its detections, and the layers that show them, are its own."""
-        is_matched, count, images = self.method.perturbs_input, image_count(inputs), []
-        for row in range(count):
-            image, of_image = image_at(inputs, row), target.for_image(row)
-            name = "the image" if count == 1 else f"image {row} of the batch"
-            found = ImageDetections(
-                detector.detections(image), name, self.classifier, self.framework.image_size(image), own
-            )
-            fixed = fix_detections(detector, found, image, of_image, is_matched=is_matched)
+    def _detections_of_each(
+        self,
+        detector: DetectorRunner,
+        inputs: InputBatch,
+        target: Target,
+        batch_size: int,
+        owns: Sequence[OwnImage | None],
+    ) -> Iterator[list[tuple[Heatmaps, int]]]:
+        """Yield the heatmaps of the detections of each image alone: their number, and the layers, are its own.
+
+        The detections of all images are found first, so that no image is explained in vain if another one has none.
+        """
+        is_matched, images, fixed = self.method.perturbs_input, [], []
+        for row, own in enumerate(owns):
+            image, name = image_at(inputs, row), "the image" if len(owns) == 1 else f"image {row} of the batch"
+            boxes, size = detector.detections(image), self.framework.image_size(image)
+            found = ImageDetections(boxes, name, self.classifier, size, own)
+            images.append(image)
+            fixed.append(fix_detections(detector, found, image, target.for_image(row), is_matched=is_matched))
+        for image, detections in zip(images, fixed, strict=True):
             output = None if is_matched else CLASS_LOGITS
-            objective = Objective(fixed, self.score, output, self.method.contrast)
+            objective = Objective(detections, self.score, output, self.method.contrast)
             plan = self.plan(image, objective, batch_size)
             parts: dict[int, tuple[Heatmaps, int]] = {}
             for attribution, part, positions in attribute_detections(plan, detector, image, objective):
                 heatmaps = self.build(plan, attribution, part, image)
                 parts |= {position: (heatmaps, column) for column, position in enumerate(positions)}
-            images.append([parts[position] for position in sorted(parts)])
-        return join_detections(images)
+            yield [parts[position] for position in sorted(parts)]
 
     def build(self, plan: Plan, attribution: Attribution, objective: Objective, inputs: InputBatch) -> Heatmaps:
         """Return the heatmaps of an attribution, with their targets, scores and probabilities."""

@@ -200,8 +200,8 @@ def _read_header(path: Path) -> _Slice:
         )
     if kind not in GREY_KINDS:
         raise RecordingError(
-            f"{path} has pixels of the kind {shortened(kind)}, which are numbers of colours or colours; expected "
-            f"{GREY_KINDS[0]} or {GREY_KINDS[1]}."
+            f"{path} has pixels of the kind {one_line(shortened(kind))}, which are numbers of colours or colours; "
+            f"expected {GREY_KINDS[0]} or {GREY_KINDS[1]}."
         )
     if frames > 1 or samples > 1:
         raise RecordingError(
@@ -257,8 +257,8 @@ def _check_one_series(path: Path, slices: Sequence[_Slice]) -> None:
     series = [(uid, list(group)) for uid, group in groupby(keyed, key=lambda each: each.series)]
     if len(series) > 1:
         named = [
-            f"{shortened(group[0].description)} ({len(group)} slices, {group[0].path.name} and on, "
-            f"{uid or 'without a UID'})"
+            f"{one_line(shortened(group[0].description))} ({len(group)} slices, {group[0].path.name} and on, "
+            f"{one_line(shortened(uid)) or 'without a UID'})"
             for uid, group in series[:MAX_LISTED]
         ]
         more = f"; and {len(series) - MAX_LISTED} more" if len(series) > MAX_LISTED else ""

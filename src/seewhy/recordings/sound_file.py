@@ -53,7 +53,7 @@ def read_sound(path: Path) -> Signal:
                 rate = float(sound.samplerate)
         except soundfile.SoundFileError as error:
             reason = getattr(error, "error_string", str(error))  # without the words "Error opening <...>"
-            raise RecordingError(f"{path} is not a sound file, or is damaged: {reason}") from error
+            raise RecordingError(f"{path} is not a sound file, or is damaged; libsndfile says: {reason}") from error
     if len(values) < announced:
         raise RecordingError(f"{path} is truncated: it announces {announced:,} samples, and has {len(values):,}.")
     return Signal(values, rate=rate, source=str(path))

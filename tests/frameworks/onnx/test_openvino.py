@@ -5,6 +5,7 @@ import sys
 import numpy as np
 import pytest
 from tests.contracts import in_torch, reference
+from tests.pair_model import pair_model
 
 import seewhy
 from seewhy.errors import MissingExtraError, SeewhyWarning
@@ -45,3 +46,17 @@ def test_without_openvino(monkeypatch):
     monkeypatch.setitem(sys.modules, "openvino", None)
     with pytest.raises(MissingExtraError, match="For backend='openvino', openvino is not installed"):
         seewhy.Explainer(in_torch.plain(), backend="openvino")
+
+
+@pytest.mark.parametrize("method", ["gradcam", "ablationcam", "saliency"])
+def test_a_part_of_a_model_that_reads_some_of_its_inputs(method):
+    """What bypasses the layer of one image is computed from the others; OpenVINO drops an input that nothing reads."""
+    classifier = seewhy.Classifier(pair_model(), preprocess=lambda pixels: pixels / 255)
+    images = np.random.default_rng(0).integers(0, 256, (2, 4, 4, 3), dtype=np.uint8)
+    sample = {"left": images[0], "right": images[1], "age": [0.5]}
+    found, wanted = (
+        seewhy.Explainer(classifier, method, backend=backend).explain([sample], [0, 1])[0]
+        for backend in ("openvino", None)
+    )
+    for name in ("left", "right"):
+        np.testing.assert_allclose(found[name].heatmaps, wanted[name].heatmaps, rtol=1e-4, atol=1e-6)

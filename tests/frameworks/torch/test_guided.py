@@ -106,6 +106,12 @@ def test_relu6_lets_back_only_between_0_and_6(relu):
     close(guided(Reference(relu), inputs), reference_pixels.gradients(inputs, INDICES, most=6, guided=True))
 
 
+def test_a_division_by_a_number_is_no_activation():
+    """The overload for scalars, which detectors of transformers call, saves a number and no tensor."""
+    scaled = guided(Reference(lambda x: torch.ops.aten.div.Scalar(x.relu(), 2.0)), reference.images())
+    np.testing.assert_allclose(scaled, guided(Reference(lambda x: x.relu() / 2), reference.images()), rtol=1e-5)
+
+
 def test_a_zero_is_not_positive_however_the_relu_is_written():
     for relu in (lambda x: x.clamp(max=0).clamp(min=0), lambda x: torch.maximum(x.clamp(max=0), torch.zeros(()))):
         np.testing.assert_array_equal(guided(Reference(relu), reference.images()), 0)
@@ -137,6 +143,8 @@ OTHERS = [
     ("hard sigmoid", nn.Hardsigmoid()),
     ("hard sigmoid", lambda x: x * functional.relu6(x + 3) / 6),
     ("hard sigmoid", lambda x: x * (functional.relu6(x + 3) / 6)),
+    ("hard sigmoid", lambda x: x * torch.ops.aten.div.Scalar(functional.relu6(x + 3), 6.0)),
+    ("hard sigmoid", lambda x: torch.ops.aten.mul.Scalar(x * functional.relu6(x + 3), 1 / 6)),
     ("Mish", nn.Mish()),
     ("PReLU", nn.PReLU()),
     ("PReLU", lambda x: x.relu() - 0.1 * (-x).relu()),

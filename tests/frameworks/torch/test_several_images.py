@@ -137,6 +137,48 @@ def test_the_calls_of_a_tower_have_names_of_one_kind():
     assert found.layers == {"left": "tower.1#1", "right": "tower.1#2"}
 
 
+class TokenTowers(nn.Module):
+    """Runs one small transformer with a class token on each image."""
+
+    def __init__(self):
+        super().__init__()
+        self.patches, self.token = nn.Conv2d(3, 8, 4, 4), nn.Parameter(torch.randn(1, 1, 8))
+        self.places = nn.Parameter(torch.randn(1, 10, 8))
+        self.blocks = nn.ModuleList(nn.MultiheadAttention(8, 1, batch_first=True) for _ in "abcde")
+        self.norms, self.score = nn.ModuleList(nn.LayerNorm(8) for _ in "abcde"), nn.Linear(8, 2)
+
+    def tower(self, image):
+        tokens = self.patches(image).flatten(2).transpose(1, 2)
+        tokens = torch.cat([self.token.expand(len(tokens), -1, -1), tokens], 1) + self.places
+        for block, norm in zip(self.blocks, self.norms, strict=True):
+            tokens = norm(tokens + block(tokens, tokens, tokens)[0])
+        return tokens[:, 0]
+
+    def forward(self, left, right):
+        return self.score(self.tower(left) * self.tower(right))
+
+
+def test_the_tokens_of_each_image_are_probed_by_its_own_tower():
+    """The model gives the same for exchanged images, so that the right one has the map that it has as the left one."""
+    torch.manual_seed(0)
+    explainer = seewhy.Explainer(TokenTowers().eval(), "gradcam", "norms.1", signed=True)
+    one, other = RANDOM.random((2, 1, 3, 12, 12), dtype=np.float32)
+    right, left = (explainer.heatmaps([one, other], [0, 1], input_name=name) for name in ("right", "left"))
+    swapped = explainer.heatmaps([other, one], [0, 1], input_name="left")
+    assert (right.layer, left.layer, right.values.shape) == ("norms.1#2", "norms.1#1", (1, 2, 3, 3))
+    np.testing.assert_allclose(right.values, swapped.values, rtol=1e-4, atol=1e-6)
+
+
+def test_auto_takes_the_input_for_towers_with_attention():
+    torch.manual_seed(0)
+    images = list(RANDOM.random((2, 1, 3, 12, 12), dtype=np.float32))
+    heatmaps = seewhy.Explainer(TokenTowers().eval()).heatmaps(images, 0, input_name="right")
+    assert (heatmaps.method, heatmaps.layer) == ("integrated_gradients", "input")
+    assert "several inputs are not told apart; 16 steps" in heatmaps.method_reason
+    with pytest.warns(SeewhyWarning, match="Grad-CAM is unreliable .* method='auto' takes integrated_gradients"):
+        seewhy.Explainer(TokenTowers().eval(), "gradcam").heatmaps(images, 0, input_name="right")
+
+
 class Joined(nn.Module):
     """Joins the images by channels before any layer, or their maps side by side."""
 

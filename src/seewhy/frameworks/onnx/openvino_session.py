@@ -66,12 +66,13 @@ class OpenvinoSession:
 
     def __init__(self, model: onnx.ModelProto, options: RunOptions, precision: Precision = "float32") -> None:
         self.outputs = [value.name for value in model.graph.output]
-        self._inputs = [value.name for value in model.graph.input]
         self._core = openvino.Core()
         self._config = {"INFERENCE_PRECISION_HINT": TYPES[precision], "PERFORMANCE_HINT": "LATENCY"}
         if options.threads is not None:
             self._config["INFERENCE_NUM_THREADS"] = str(options.threads)
         self._model = self._core.read_model(io.BytesIO(model.SerializeToString()))
+        # Without those that no output is computed from, which OpenVINO drops.
+        self._inputs = [value.get_any_name() for value in self._model.inputs]
         self._programs: dict[tuple[tuple[int, ...], ...], _Program] = {}
         self._open: list[list[int]] = []
         self._shared: _Program | None = None

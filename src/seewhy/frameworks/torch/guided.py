@@ -192,8 +192,10 @@ def _hard_sigmoids(nodes: list[Any]) -> dict[Any, str]:
 def _divides_by_6(node: Any) -> bool:
     """Whether the operation divides by 6, or multiplies by a sixth."""
     factor = {"DivBackward": 6.0, "MulBackward": 1 / 6}.get(_name(node))
-    operand = saved_other(node)
-    return factor is not None and operand is not None and operand.numel() == 1 and abs(float(operand) - factor) < 1e-3
+    operand = saved_other(node)  # a tensor, or a number in the overloads for scalars
+    if factor is None or operand is None or (isinstance(operand, torch.Tensor) and operand.numel() != 1):
+        return False
+    return isinstance(operand, (torch.Tensor, float, int)) and abs(float(operand) - factor) < 1e-3
 
 
 def _prelus(nodes: list[Any]) -> dict[Any, str]:
