@@ -63,6 +63,14 @@ class CountingRunner:
         assert len(scores) == count
         return scores
 
+    def score_batches(self, write, count):
+        for start in range(0, count, self.batch_size):
+            numbers = range(start, min(start + self.batch_size, count))
+            batch = np.full((len(numbers), *self.inputs.shape), np.nan, np.float32)  # to be overwritten
+            write(numbers, batch)
+            self.forwards += len(batch)
+            yield self.model.head(self.model.trunk(batch))[:, self.targets].astype(np.float32)
+
     def head_scores(self, perturbations, count):
         scores = self._run(perturbations, self.model.head)
         self.head_forwards += len(scores)

@@ -96,6 +96,47 @@ def test_the_size_of_batches_changes_nothing():
     np.testing.assert_allclose(found[0], found[2], atol=1e-6)
 
 
+def standard_error(model, masks, target, p, centred):
+    """Return the relative standard error of the heatmap of these masks, by its definition."""
+    scores = np.array([model.score(model.make_image() * mask[..., None], target) for mask in masks])
+    scores = scores - scores.mean() if centred else scores
+    summands = scores.reshape(-1, *(1,) * masks[0].ndim) * np.stack(masks) / p
+    error = summands.std(axis=0) / np.sqrt(len(masks))
+    return error.max() / np.abs(summands.mean(axis=0)).max()
+
+
+@pytest.mark.parametrize("centred", [True, False])
+def test_a_tolerance_stops_at_the_first_hundred_masks_that_are_within_it(centred):
+    model, options = Model((8, 6), gain=2), {"grid": 3, "p": 0.4, "seed": 6, "centred": centred}
+    masks = list(masks_by_hand((8, 6), 600, (3, 3), 0.4, 6))
+    errors = {
+        count: max(standard_error(model, masks[:count], target, 0.4, centred) for target in TARGETS)
+        for count in range(100, 700, 100)
+    }
+    tolerance = (errors[300] + min(errors[100], errors[200])) / 2
+    assert errors[300] < tolerance < min(errors[100], errors[200])
+    found, runner = explain(model, masks=600, batch_size=50, tolerance=tolerance, **options)
+    assert runner.forwards == 300
+    for t, target in enumerate(TARGETS):
+        by_hand = equation_6(model, masks[:300], target, 0.4, centred)
+        np.testing.assert_allclose(found[0, t], by_hand, atol=5e-6)
+    other, _ = explain(model, masks=600, batch_size=70, tolerance=tolerance, **options)
+    np.testing.assert_array_equal(found, other)  # however many run at once
+
+
+def test_a_tolerance_that_is_not_reached_runs_all_masks():
+    model = Model((8, 6))
+    found, runner = explain(model, masks=250, tolerance=1e-6)
+    assert runner.forwards == 250
+    np.testing.assert_array_equal(found, explain(model, masks=250)[0])
+
+
+def test_a_constant_model_is_within_every_tolerance():
+    found, runner = explain(Model((8, 6), gain=0.0), masks=4000, tolerance=1e-6, batch_size=20)
+    assert runner.forwards == 100
+    np.testing.assert_array_equal(found, 0)
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -105,6 +146,7 @@ def test_the_size_of_batches_changes_nothing():
         ({"p": 0}, "p is 0; expected a number between 0 and 1"),
         ({"p": 1.0}, "p is 1.0; expected a number between 0 and 1"),
         ({"p": 1.5}, "p is 1.5; expected a number between 0 and 1"),
+        ({"tolerance": 0}, "tolerance is 0; expected a number between 0 and 1"),
         ({"seed": 0.5}, "seed is 0.5; expected an integer, 0 or more"),
     ],
 )

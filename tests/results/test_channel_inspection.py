@@ -120,8 +120,9 @@ def test_only_grad_cam_at_one_layer_has_this_inside(lite0, examples):
 
 
 def test_a_layer_that_is_no_image(examples):
-    layers = [keras.Input((8, 8, 3)), keras.layers.Reshape((64, 3)), keras.layers.Conv1D(4, 3), keras.layers.Flatten()]
+    convolution = keras.layers.Conv1D(4, 3, name="convolution")
+    layers = [keras.Input((8, 8, 3)), keras.layers.Reshape((64, 3)), convolution, keras.layers.Flatten()]
     model = keras.Sequential([*layers, keras.layers.Dense(2)])
     classifier = seewhy.Classifier(model, preprocess=lambda pixels: pixels / 255)
     with pytest.raises(LayerError, match="has 62 positions along one axis"):
-        seewhy.Explainer(classifier, "gradcam", "conv1d").inspect(examples / "cat.png")
+        seewhy.Explainer(classifier, "gradcam", "convolution").inspect(examples / "cat.png")

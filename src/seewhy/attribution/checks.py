@@ -85,7 +85,15 @@ def check_scores(capture: Capture | AttentionCapture, images: int, classifier: C
 
 def check_row_count(capture: Capture, perturbations: int) -> None:
     """Raise ModelRunError unless the model gave a row of outputs for each perturbation of one image."""
-    rows = _row_count(capture)
+    _check_rows(_row_count(capture), perturbations)
+
+
+def check_score_count(scores: FloatArray, perturbations: int) -> None:
+    """Raise ModelRunError unless there is a row of scores for each perturbation of one image."""
+    _check_rows(len(scores), perturbations)
+
+
+def _check_rows(rows: int, perturbations: int) -> None:
     if rows != perturbations:
         raise ModelRunError(
             f"The model gave {rows} rows of outputs for a batch of {perturbations} perturbations of one image. If "

@@ -124,6 +124,11 @@ def _other_axis(capture: Captured, images: int) -> LayerError:
     return other_batch_axis(output_of(capture), images) if is_layer else no_attention(OTHER_AXIS)
 
 
+def are_independent(framework: Framework, inputs: InputBatch, layer: LayerChoice, objective: Objective) -> bool:
+    """Whether it was found that the images of such a batch do not influence each other."""
+    return image_count(inputs) == 1 or bool(framework.evidence.get(_key(inputs, layer, objective)) == "independent")
+
+
 def are_mixed(framework: Framework, inputs: InputBatch, layer: LayerChoice, objective: Objective) -> bool:
     """Whether it was found that the images of such a batch influence each other."""
     return bool(framework.evidence.get(_key(inputs, layer, objective)) == "mixed")

@@ -8,8 +8,8 @@ from typing import Any, NamedTuple, final
 
 import numpy as np
 
-from seewhy.attribution.checks import check_row_count
-from seewhy.attribution.independence import capture_images
+from seewhy.attribution.checks import check_row_count, check_score_count
+from seewhy.attribution.independence import are_independent, capture_images
 from seewhy.errors import ModelRunError
 from seewhy.frameworks import Framework, LayerChoice
 from seewhy.frameworks.layers import INPUT
@@ -18,9 +18,9 @@ from seewhy.frameworks.tokens import unfold_tokens
 from seewhy.images.geometry import WHOLE, InputBox
 from seewhy.interpolation import Extents
 from seewhy.methods import Method
-from seewhy.methods.method import Level
+from seewhy.methods.method import Level, WritePerturbations
 from seewhy.targets import Objective
-from seewhy.types import Capture, Derivatives, FloatArray, GradientRule
+from seewhy.types import Capture, Derivatives, FloatArray, GradientRule, Tensor
 
 ProgressCallback = Callable[[str, int, int], None]
 """Called before every batch with the method's title, the number of perturbations run so far, and their total. An
@@ -103,18 +103,47 @@ class PerturbationRunner:
 
     def scores(self, perturbations: Iterable[FloatArray], count: int) -> FloatArray:
         """Score `count` perturbations of the input, giving (count, T)."""
-        captures = self._captures(perturbations, count, LayerChoice(INPUT), "none", "plain")
-        return np.concatenate([self.framework.to_numpy(capture.scores)[:size] for capture, size in captures])
+        following = iter(perturbations)
+
+        def write(numbers: range, array: FloatArray) -> None:
+            for row, values in zip(array, islice(following, len(numbers)), strict=True):
+                row[...] = values
+
+        return np.concatenate(list(self.score_batches(write, count)))
+
+    def score_batches(self, write: WritePerturbations, count: int) -> Iterator[FloatArray]:
+        """Score `count` perturbations of the input in batches, giving (M, T) for each.
+
+        All batches are written into one array: a new one for each would take longer than some models.
+        """
+        values = self._empty(self.inputs.shape, count, channels_first=self.framework.channels_first)
+        last_first = np.moveaxis(values, 1, -1) if self.framework.channels_first else values
+        layer, score = LayerChoice(INPUT), self.framework.scorer(self.objective)
+        is_independent = False
+        for numbers in self._numbers(count):
+            write(numbers, last_first[: len(numbers)])
+            last_first[len(numbers) :] = last_first[len(numbers) - 1]
+            inputs = self.framework.check_inputs(_like(self.batch, values))
+            # The first batches show whether perturbations influence each other; then nothing is looked up again.
+            is_independent = is_independent or are_independent(self.framework, inputs, layer, self.objective)
+            with _batch_size_named(len(values)):
+                scores = score(inputs) if is_independent else self._scores_checked(inputs)
+            rows = self.framework.to_numpy(scores)
+            check_score_count(rows, len(values))
+            yield np.array(rows[: len(numbers)])
 
     def head_scores(self, perturbations: Iterable[FloatArray], count: int) -> FloatArray:
         """Score `count` perturbations of the layer's activations, giving (count, T)."""
         head = self.framework.head(self.batch, self.find_layer(), self.objective)
-        return np.concatenate(
-            [
-                self.framework.to_numpy(head(self._unfolded(batch.values)))[: batch.size]
-                for batch in self._batches(perturbations, count)  # bound to no name, so that a failure ends the bar
-            ]
-        )
+        scores, following, values = [], iter(perturbations), None
+        for numbers in self._numbers(count):
+            for row, perturbation in enumerate(islice(following, len(numbers))):
+                values = self._empty(perturbation.shape, count) if values is None else values
+                values[row] = perturbation
+            assert values is not None  # noqa: S101  # no range of numbers is empty
+            values[len(numbers) :] = values[len(numbers) - 1]
+            scores.append(self.framework.to_numpy(head(self._unfolded(values)))[: len(numbers)].copy())
+        return np.concatenate(scores)
 
     def captures(
         self,
@@ -146,6 +175,30 @@ class PerturbationRunner:
             check_row_count(capture, len(values))
             yield capture if layer.is_input else self.prepare(inputs, capture), size
 
+    def _scores_checked(self, inputs: InputBatch) -> Tensor:
+        """Score a batch of perturbations with the check that they do not influence each other."""
+        capture = capture_images(self.framework, inputs, LayerChoice(INPUT), self.objective, "none")
+        check_row_count(capture, image_count(inputs))
+        return capture.scores
+
+    def _empty(self, shape: tuple[int, ...], count: int, *, channels_first: bool = False) -> FloatArray:
+        """Return the array for a batch of perturbations of this shape (*space, K)."""
+        shape = (shape[-1], *shape[:-1]) if channels_first else shape
+        return np.empty((self._size(count), *shape), dtype=np.float32)
+
+    def _size(self, count: int) -> int:
+        """Return the size of every batch: the same, so that a framework compiles the model for one shape."""
+        return self.framework.batch_size or min(self.batch_size, count)
+
+    def _numbers(self, count: int) -> Iterator[range]:
+        """Yield the numbers of the perturbations of each batch, and show or report the progress."""
+        report = self.progress if callable(self.progress) else None
+        numbers = iter(self._with_bar(range(count), count) if self.progress is True else range(count))
+        while batch := list(islice(numbers, self._size(count))):
+            if report is not None:
+                report(self.title, batch[0], count)
+            yield range(batch[0], batch[-1] + 1)
+
     def _unfolded(self, perturbations: FloatArray) -> FloatArray:
         """Return perturbations of the layer's activations (M, *space, K) as the layer returns them.
 
@@ -156,25 +209,21 @@ class PerturbationRunner:
         return unfold_tokens(perturbations, self.prefix_tokens, self.suffix_tokens)
 
     def _batches(self, perturbations: Iterable[FloatArray], count: int) -> Iterator["_Batch"]:
-        """Yield batches of one size, so that a framework compiles the model for one shape."""
-        report = self.progress if callable(self.progress) else None
-        perturbations = iter(self._with_bar(perturbations, count) if self.progress is True else perturbations)
-        batch_size, done = self.framework.batch_size or min(self.batch_size, count), 0
-        while batch := list(islice(perturbations, batch_size)):
-            if report is not None:
-                report(self.title, done, count)
-            padding = [batch[-1]] * (batch_size - len(batch))
-            yield _Batch(np.stack([*batch, *padding]).astype(np.float32), len(batch))
-            done += len(batch)
+        """Yield batches of one size, each in an array of its own, as what is captured may share its memory."""
+        following = iter(perturbations)
+        for numbers in self._numbers(count):
+            batch = list(islice(following, len(numbers)))
+            padding = [batch[-1]] * (self._size(count) - len(batch))
+            yield _Batch(np.stack([*batch, *padding]).astype(np.float32, copy=False), len(batch))
 
-    def _with_bar(self, perturbations: Iterable[FloatArray], count: int) -> Iterable[FloatArray]:
+    def _with_bar(self, numbers: range, count: int) -> Iterable[int]:
         """Show a progress bar on the terminal."""
         from rich.console import Console  # imported only where a bar is shown
         from rich.progress import track
 
         console = Console(stderr=True)  # where there is no terminal, rich would print an empty line per image
         hidden = not console.is_terminal
-        return track(perturbations, self.title, count, console=console, transient=True, disable=hidden)
+        return track(numbers, self.title, count, console=console, transient=True, disable=hidden)
 
 
 @contextmanager

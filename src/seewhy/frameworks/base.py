@@ -14,7 +14,7 @@ from seewhy.frameworks.evidence import Evidence
 from seewhy.frameworks.export_settings import ExplainedModel, ExportSettings
 from seewhy.frameworks.exported_graph import ExportedGraph
 from seewhy.frameworks.kernels import Kernels
-from seewhy.frameworks.layers import AUTO, LayerCall, LayerChoice, only_path
+from seewhy.frameworks.layers import AUTO, INPUT, LayerCall, LayerChoice, only_path
 from seewhy.frameworks.model_inputs import ModelInputs
 from seewhy.frameworks.model_layers import ModelLayers
 from seewhy.frameworks.prompts import PromptClasses, TextTower
@@ -42,6 +42,9 @@ CaptureType = TypeVar("CaptureType", Capture, AttentionCapture)
 
 Head = Callable[[NDArray[Any]], Tensor]
 """A model's head: from perturbations of one image's activations, (M, *space, K), to scores (M, T)."""
+
+Scorer = Callable[[InputBatch], Tensor]
+"""Runs a model on a batch that `check_inputs` checked, and returns the scores (N, T)."""
 
 MAX_DIGITS = 9
 """The maximum number of digits of the number of a call, as in "relu#2"."""
@@ -125,6 +128,20 @@ class Framework(ModelInputs):
             ModelRunError: The model failed.
             TargetError: The model's outputs do not allow the target.
         """
+
+    def scorer(self, objective: Objective) -> Scorer:
+        """Return what scores many batches of perturbations of one image, without derivatives.
+
+        What it finds in the first batch about the final activation holds for all of them: nobody changes the model
+        while the image is explained.
+
+        Args:
+            objective: What the scores are; the same for all rows.
+
+        Returns:
+            A function that raises as `capture` does.
+        """
+        return lambda inputs: self.capture(inputs, LayerChoice(INPUT), objective, "none").scores
 
     @abstractmethod
     def capture_attention(

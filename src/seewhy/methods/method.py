@@ -1,7 +1,7 @@
 """The definition of a method: a function from a capture to raw heatmaps, and the data that describe it."""
 
 import inspect
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from typing import Any, Literal, Protocol
@@ -22,6 +22,10 @@ GRADIENT_AT_INPUT_PEAK = 0.995
 """The gradients of neighbouring pixels vary so much that, scaled to their maximum, most of a heatmap would be black."""
 
 
+WritePerturbations = Callable[[range, FloatArray], None]
+"""Writes the perturbations of these numbers into an array (M, *space, C), in the order of the numbers."""
+
+
 class Runner(Protocol):
     """Runs the model on perturbations of one image, for that image's targets. All arrays are NumPy arrays.
 
@@ -38,6 +42,14 @@ class Runner(Protocol):
 
     def scores(self, perturbations: Iterable[FloatArray], count: int) -> FloatArray:
         """Return the scores (count, T) of `count` perturbations of the input, each (*space, C)."""
+
+    def score_batches(self, write: WritePerturbations, count: int) -> Iterator[FloatArray]:
+        """Yield the scores (M, T) of `count` perturbations of the input in batches, each when it is wanted.
+
+        Args:
+            write: Writes the perturbations of a batch, each (*space, C), into the array that it is given.
+            count: How many perturbations there are; a method may ask for fewer.
+        """
 
     def head_scores(self, perturbations: Iterable[FloatArray], count: int) -> FloatArray:
         """Return the scores (count, T) of `count` perturbations of the layer's activations, each (*space, K).

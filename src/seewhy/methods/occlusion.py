@@ -1,7 +1,7 @@
 """Occlusion (Zeiler and Fergus, ECCV 2014)."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from itertools import product
 
 import numpy as np
@@ -57,14 +57,14 @@ def occlusion(
     fill = _fill_value(baseline, image)
     windows = _windows(image.shape[:-1], window, stride)
 
-    def occluded() -> Iterator[FloatArray]:
-        yield image
-        for slices in windows:
-            covered = image.copy()
-            covered[slices] = fill
-            yield covered
+    def write(numbers: range, occluded: FloatArray) -> None:
+        """Write copies of the image, with window number - 1 covered; number 0 is the image itself."""
+        occluded[...] = image
+        for covered, number in zip(occluded, numbers, strict=True):
+            if number:
+                covered[windows[number - 1]] = fill
 
-    scores = runner.scores(occluded(), 1 + len(windows)).astype(np.float64)
+    scores = np.concatenate(list(runner.score_batches(write, 1 + len(windows)))).astype(np.float64)
     drops = scores[0] - scores[1:]
     totals, counts = np.zeros((*image.shape[:-1], drops.shape[1])), np.zeros((*image.shape[:-1], 1))
     for drop, slices in zip(drops, windows, strict=True):

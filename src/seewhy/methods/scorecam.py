@@ -1,7 +1,7 @@
 """Score-CAM, SS-CAM and IS-CAM: each channel is weighted by the score of the image masked with it."""
 
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from functools import partial
 from typing import Annotated
 
@@ -20,6 +20,12 @@ MAX_NOISE = 100_000_000
 """The maximum number of pixels of all noise samples of SS-CAM together, which are held at once: 0.4 gigabytes."""
 
 Sigma = Annotated[float, partial(positive, most=MAX_SIGMA)]
+
+
+Numbers = NDArray[np.intp]
+
+Vary = Callable[[FloatArray, Numbers], FloatArray]
+"""From masks (M, *space) and the number of a variant for each to that variant of each mask."""
 
 
 def scorecam(capture: Capture, runner: Runner) -> FloatArray:
@@ -50,7 +56,7 @@ def scorecam(capture: Capture, runner: Runner) -> FloatArray:
         Wang et al., "Score-CAM: Score-Weighted Visual Explanations for Convolutional Neural Networks", CVPR workshops
         2020, arXiv 1910.01279.
     """
-    return _score_weighted_sum(capture, runner, lambda mask: (mask,), 1)
+    return _score_weighted_sum(capture, runner, lambda masks, _: masks, 1)
 
 
 def sscam(capture: Capture, runner: Runner, *, samples: Runs = 10, sigma: Sigma = 2.0, seed: Seed = 0) -> FloatArray:
@@ -84,7 +90,7 @@ def sscam(capture: Capture, runner: Runner, *, samples: Runs = 10, sigma: Sigma 
     samples = integer("samples", samples, most=max(1, MAX_NOISE // math.prod(size)))
     random = np.random.default_rng(seed)
     noises = np.float32(sigma) * random.standard_normal((samples, *size), dtype=np.float32)
-    return _score_weighted_sum(capture, runner, lambda mask: (mask + noise for noise in noises), samples)
+    return _score_weighted_sum(capture, runner, lambda masks, variants: masks + noises[variants], samples)
 
 
 def iscam(capture: Capture, runner: Runner, *, steps: Runs = 10) -> FloatArray:
@@ -109,20 +115,30 @@ def iscam(capture: Capture, runner: Runner, *, steps: Runs = 10) -> FloatArray:
         Naidu et al., "IS-CAM: Integrated Score-CAM for axiomatic-based explanations", 2020, arXiv 2010.03023.
     """
     scales = np.arange(1, steps + 1, dtype=np.float32) / np.float32(steps)
-    return _score_weighted_sum(capture, runner, lambda mask: (scale * mask for scale in scales), len(scales))
+
+    def scaled(masks: FloatArray, variants: Numbers) -> FloatArray:
+        return masks * scales[variants].reshape(-1, *(1,) * (masks.ndim - 1))
+
+    return _score_weighted_sum(capture, runner, scaled, len(scales))
 
 
-def _score_weighted_sum(
-    capture: Capture, runner: Runner, variants: Callable[[FloatArray], Iterable[FloatArray]], count: int
-) -> FloatArray:
+def _score_weighted_sum(capture: Capture, runner: Runner, vary: Vary, count: int) -> FloatArray:
     """Sum the channels, weighted by the softmax of their mean increase in score over `count` variants of each mask."""
     image, channels = runner.inputs, capture.activations[0]
     _check_axes(capture, image)
     axes = tuple(range(channels.ndim - 1))
     varying = np.flatnonzero(channels.max(axis=axes) > channels.min(axis=axes))
-    masks = _masks(channels, varying, image.shape[:-1], runner.layer_extents)
-    masked = (image * variant[..., None] for mask in masks for variant in variants(mask))
-    scores = runner.scores(masked, (1 + len(varying)) * count).astype(np.float64)
+    maps = np.moveaxis(channels[..., varying], -1, 0)
+
+    def write(numbers: range, masked: FloatArray) -> None:
+        """Write the image under variants of the masks: `count` of the mask of a constant channel, then of each H^k."""
+        of_masks, variants = np.divmod(np.asarray(numbers), count)
+        some, positions = np.unique(of_masks, return_inverse=True)
+        masks = _masks(maps, some, image.shape[:-1], runner.layer_extents)
+        np.multiply(image, vary(masks[positions], variants)[..., None], out=masked)
+
+    batches = runner.score_batches(write, (1 + len(varying)) * count)
+    scores = np.concatenate(list(batches)).astype(np.float64)
     scores = scores.reshape(1 + len(varying), count, -1).mean(axis=1)
     increases = np.zeros((channels.shape[-1], scores.shape[1]))
     increases[varying] = scores[1:] - scores[0]
@@ -130,15 +146,16 @@ def _score_weighted_sum(
     return np.asarray(np.einsum("kt,n...k->nt...", weights, np.asarray(capture.activations)), dtype=np.float32)
 
 
-def _masks(
-    channels: FloatArray, varying: NDArray[np.intp], size: tuple[int, ...], extents: Extents | None
-) -> Iterator[FloatArray]:
-    """Yield the mask of a constant channel, which is 0, and then H^k of each channel that varies."""
-    yield np.zeros(size, dtype=np.float32)
-    for k in varying:
-        mask = resize(channels[..., k], size, extents)
-        low, high = mask.min(), mask.max()
-        yield (mask - low) / (high - low) if high > low else np.zeros_like(mask)
+def _masks(maps: FloatArray, numbers: Numbers, size: tuple[int, ...], extents: Extents | None) -> FloatArray:
+    """Return masks (M, *size): 0, the mask of a constant channel, for number 0; for number k, H^k of maps[k - 1]."""
+    axes = tuple(range(1, 1 + len(size)))
+    masks = np.zeros((len(numbers), *size), dtype=np.float32)
+    is_map = numbers > 0
+    if is_map.any():
+        resized = resize(maps[numbers[is_map] - 1], size, extents)
+        low, high = resized.min(axis=axes, keepdims=True), resized.max(axis=axes, keepdims=True)
+        masks[is_map] = np.where(high > low, (resized - low) / np.where(high > low, high - low, 1), 0)
+    return masks
 
 
 def _softmax(increases: NDArray[np.float64]) -> NDArray[np.float64]:

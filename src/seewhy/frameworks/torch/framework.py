@@ -8,7 +8,7 @@ axis. Captures are (N, *space, K), as in every framework.
 """
 
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import replace
 from functools import partial
 from itertools import chain
@@ -20,7 +20,7 @@ import torch
 from numpy.typing import NDArray
 
 from seewhy.errors import ModelRunError
-from seewhy.frameworks.base import CaptureType, Framework, Head
+from seewhy.frameworks.base import CaptureType, Framework, Head, Scorer
 from seewhy.frameworks.cleanup import restoring
 from seewhy.frameworks.compiled import CompiledCache
 from seewhy.frameworks.declared_input import DeclaredInput
@@ -235,6 +235,30 @@ class Torch(Framework):
             with recording_calls(tap.hooked_layers(layers.by_path), tap):
                 outputs = self._forward(inputs, trunk, tap, objective)
             return finish_capture(tap, layer, outputs, objective, inputs, functions, self.xp)
+
+    def scorer(self, objective: Objective) -> Scorer:
+        is_bypassed: bool | None = None  # whether the first batch had a final activation to bypass
+
+        def run(inputs: InputBatch, functions: FunctionRecorder, context: AbstractContextManager[Any]) -> NativeTensor:
+            nonlocal is_bypassed
+            outputs = self._forward(inputs, context, None, objective)
+            with without_autocast():
+                selected = select_torch_outputs(outputs, objective, functions, self.xp)
+                read = selected.read(selected.tensors)
+                device_tensor = self._to_tensor(leaves(inputs)[0][:1]) if read.logits is None else read.logits
+                arrays = target_arrays(objective, image_count(inputs), device_tensor)
+                scores: NativeTensor = read.score(objective, arrays, self.xp).scores
+            is_bypassed = read.activation not in ("logits", "linear")
+            return scores.float()
+
+        def score(inputs: InputBatch) -> NativeTensor:
+            with preserve_state(self._model):
+                if is_bypassed is False and objective.score == "logit":  # nothing has to be recorded
+                    with self._autograd_use.grad_mode():
+                        return run(inputs, FunctionRecorder(), nullcontext())
+                return self._autograd_use.run(lambda functions: run(inputs, functions, functions))
+
+        return score
 
     def capture_attention(
         self, inputs: InputBatch, objective: Objective, derivatives: Derivatives = "gradients"
