@@ -239,3 +239,11 @@ def test_the_log_of_the_command_line(monkeypatch, capfd):
     assert code == 2
     assert "'loud' is not one of 'debug', 'info', 'warning', 'error'" in err
     assert logging.getLogger("seewhy").handlers == before
+
+
+def test_names_of_files_can_neither_control_the_terminal_nor_add_lines(capsys):
+    from seewhy.cli.log_option import log_to_stderr
+
+    with log_to_stderr(logging.INFO):
+        logging.getLogger("seewhy.models").info("loaded %s", "a\x1b[2J\nb.onnx")
+    assert capsys.readouterr().err.endswith("INFO seewhy.models: loaded a\\x1b[2J b.onnx\n")

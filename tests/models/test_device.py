@@ -171,6 +171,7 @@ print({device.id for variable in second.model.variables for device in variable.v
 """
 
 
+@pytest.mark.slow("starts JAX with two devices in a process of its own, and compiles there")
 def test_jax_runs_a_model_on_the_second_of_two_devices():
     command = [sys.executable, "-W", "ignore", "-c", ON_THE_SECOND_DEVICE]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -178,6 +179,7 @@ def test_jax_runs_a_model_on_the_second_of_two_devices():
     assert done.stdout.splitlines() == ["{CpuDevice(id=0)} {CpuDevice(id=1)} True True"] * 2 + ["True", "{1}"]
 
 
+@pytest.mark.slow("imports Keras and PyTorch in a process of its own")
 def test_keras_on_pytorch_takes_its_device_before_it_is_imported():
     code = (
         "import os, sys; os.environ['KERAS_BACKEND'] = 'torch'; from seewhy.frameworks import device, device_choice\n"

@@ -12,6 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from seewhy.cli.error_messages import command_line_message
+from seewhy.representation import one_line
 
 FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
@@ -26,7 +27,7 @@ class LogHandler(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write a record as a line."""
-        sys.stderr.write(command_line_message(self.format(record)) + "\n")
+        sys.stderr.write(one_line(command_line_message(self.format(record))) + "\n")
 
 
 class LevelName(StrEnum):

@@ -288,7 +288,7 @@ class Framework(ModelInputs):
         """Have the model run on a device, before it first runs. This changes where its weights are.
 
         Returns:
-            The model as it runs there: the same object, or, of an ONNX model, a copy that says so.
+            What takes the place of the model: of an ONNX model, a copy that says where it runs. None for others.
 
         Raises:
             OptionError: The framework does not find the device, or cannot run the model on it.

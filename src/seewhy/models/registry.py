@@ -248,7 +248,7 @@ class ModelSpec:
             prepare_device(self.device, self.kind.framework)  # before the model, which takes longer
         classifier = self._load(trust)
         if self.device is not None:
-            classifier.model = classifier.framework.move_to(self.device)
+            classifier.model = classifier.framework.move_to(self.device) or classifier.model
         classifier = self.overrides.apply(classifier)
         classifier.backend = self.backend
         if self.kind.no_preprocessing and not classifier.has_preprocessing:

@@ -68,9 +68,8 @@ class KerasJax(KerasFramework):
     def calls(self, inputs: InputBatch) -> tuple[LayerCall, ...]:
         return self._traced(inputs).calls
 
-    def move_to(self, device: Device) -> Any:
+    def move_to(self, device: Device) -> None:
         move_variables(self._model, device)
-        return self._model
 
     def predict(self, inputs: InputBatch, output: int | str | None = None) -> NativeTensor | None:
         traced = self._traced(inputs)

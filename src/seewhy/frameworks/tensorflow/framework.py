@@ -99,9 +99,8 @@ class KerasTensorflow(KerasFramework):
     def calls(self, inputs: InputBatch) -> tuple[LayerCall, ...]:
         return self._traced_calls(inputs).calls
 
-    def move_to(self, device: Device) -> Any:
+    def move_to(self, device: Device) -> None:
         show_device(device)
-        return self._model
 
     def predict(self, inputs: InputBatch, output: int | str | None = None) -> NativeTensor | None:
         key = ("predict", self._shape_key(inputs), output)

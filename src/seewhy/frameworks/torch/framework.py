@@ -204,9 +204,8 @@ class Torch(Framework):
     def calls(self, inputs: InputBatch) -> tuple[LayerCall, ...]:
         return self._calls_of(self._model_layers.now(), inputs)
 
-    def move_to(self, device: Device) -> Any:
+    def move_to(self, device: Device) -> None:
         move_module(self._model, device)
-        return self._model
 
     def predict(self, inputs: InputBatch, output: int | str | None = None) -> NativeTensor | None:
         def run(functions: FunctionRecorder) -> NativeTensor | None:

@@ -100,9 +100,8 @@ class KerasTorch(KerasFramework):
     def calls(self, inputs: InputBatch) -> tuple[LayerCall, ...]:
         return self._calls_of(self._model_layers.now(), inputs)
 
-    def move_to(self, device: Device) -> Any:
+    def move_to(self, device: Device) -> None:
         check_keras_device(device)
-        return self._model
 
     def predict(self, inputs: InputBatch, output: int | str | None = None) -> NativeTensor | None:
         def run(functions: FunctionRecorder) -> NativeTensor | None:
