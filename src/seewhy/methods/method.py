@@ -44,11 +44,11 @@ class Runner(Protocol):
         """Return the scores (count, T) of `count` perturbations of the input, each (*space, C)."""
 
     def score_batches(self, write: WritePerturbations, count: int) -> Iterator[FloatArray]:
-        """Yield the scores (M, T) of `count` perturbations of the input in batches, each when it is asked for.
+        """Yield the scores (M, T) of `count` perturbations of the input in batches, each when it is read.
 
         Args:
             write: Writes the perturbations of a batch, each (*space, C), into the array that it is given.
-            count: How many perturbations there are; a method may ask for fewer.
+            count: how many perturbations there are; a method may read fewer.
         """
 
     def head_scores(self, perturbations: Iterable[FloatArray], count: int) -> FloatArray:

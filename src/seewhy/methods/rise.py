@@ -164,7 +164,7 @@ def _check_cells(count: int, grid: tuple[int, ...]) -> None:
 
 
 class _RandomMasks:
-    """Random masks, computed anew whenever they are asked for: only the cells and the shift of each mask are stored.
+    """Random masks, computed anew whenever they are read: only the cells and the shift of each mask are stored.
 
     Section 3.2 of the paper: the cells of a mask are drawn, enlarged bilinearly to one cell more than the input's size,
     and cropped to the input's size at a random offset of less than a cell.
