@@ -44,11 +44,11 @@ class Runner(Protocol):
         """Return the scores (count, T) of `count` perturbations of the input, each (*space, C)."""
 
     def score_batches(self, write: WritePerturbations, count: int) -> Iterator[FloatArray]:
-        """Yield the scores (M, T) of `count` perturbations of the input in batches, each when it is wanted.
+        """Yield the scores (M, T) of `count` perturbations of the input in batches, each when it is read.
 
         Args:
             write: Writes the perturbations of a batch, each (*space, C), into the array that it is given.
-            count: How many perturbations there are; a method may ask for fewer.
+            count: how many perturbations there are; a method may read fewer.
         """
 
     def head_scores(self, perturbations: Iterable[FloatArray], count: int) -> FloatArray:
@@ -140,16 +140,6 @@ class Method:
     def needs_runner(self) -> bool:
         """Whether the function takes a `Runner`, to run the model again."""
         return len(_parameters(self.function)) - len(_options(self.function)) > 1
-
-    @property
-    def perturbs_input(self) -> bool:
-        """Whether the method runs the model on other inputs; guided Grad-CAM runs it again on the input itself."""
-        return self.needs_runner and self.level == "input" and self.gradient_rule == "plain"
-
-    @property
-    def reads_layer(self) -> bool:
-        """Whether the method, or a part of it, explains a layer."""
-        return self.level == "layer" or self.averages_gradients
 
     @property
     def peak_quantile(self) -> float:
