@@ -32,6 +32,9 @@ POOLING = tuple(kind for name, kind in vars(torch.nn).items() if "Pool" in name 
 NOT_HOOKABLE = (torch.jit.RecursiveScriptModule,)  # type: ignore[attr-defined]
 """Modules that take no hooks."""
 
+Children = tuple[tuple[str, torch.nn.Module | None], ...]
+"""The direct children of a module, with their names."""
+
 WRAPPERS = (torch.nn.DataParallel, torch.nn.parallel.DistributedDataParallel)
 """Modules that only run another, their `module`."""
 
@@ -170,14 +173,21 @@ class Structure:
         self._model = model
         self._found = self._walk()
 
-    def __call__(self) -> list[tuple[tuple[str, torch.nn.Module | None], ...]]:
+    def __call__(self) -> list[Children]:
         """Return the children of each module; equal lists are of equal structures."""
-        modules, known = self._found
-        if children_of(modules) != known:
-            self._found = self._walk()
-        return self._found[1]
+        return self._now()[1]
 
-    def _walk(self) -> tuple[list[torch.nn.Module], list[tuple[tuple[str, torch.nn.Module | None], ...]]]:
+    def modules(self) -> list[torch.nn.Module]:
+        """Return every module that the model has now, each once."""
+        return self._now()[0]
+
+    def _now(self) -> tuple[list[torch.nn.Module], list[Children]]:
+        found = self._found
+        if children_of(found[0]) != found[1]:
+            found = self._found = self._walk()
+        return found
+
+    def _walk(self) -> tuple[list[torch.nn.Module], list[Children]]:
         modules, visited = [self._model], {id(self._model)}
         for parent in modules:  # which grows
             for child in submodules(parent):

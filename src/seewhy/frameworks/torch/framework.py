@@ -84,7 +84,7 @@ from seewhy.frameworks.torch.onnx import export, input_names
 from seewhy.frameworks.torch.origins import ValueRecorder, find_origins
 from seewhy.frameworks.torch.precision import autocast_to, without_autocast
 from seewhy.frameworks.torch.private_api import own_tensors, remove_hook
-from seewhy.frameworks.torch.restore import preserve_state
+from seewhy.frameworks.torch.restore import preserve_modules
 from seewhy.frameworks.torch.stem import StemComplete, StemRecorder, stem_values
 from seewhy.frameworks.torch.tap import TorchTap
 from seewhy.frameworks.torch.tensors import first_float_tensor, target_arrays, to_array, to_bytes
@@ -125,7 +125,8 @@ class Torch(Framework):
         self._model = unwrap(model)
         check_precision(precision, map(_type_name, self._model.parameters()))
         self._precision = precision
-        self._model_layers = ModelLayers(lambda: modules_by_path(self._model), Structure(self._model))
+        self._structure = Structure(self._model)
+        self._model_layers = ModelLayers(lambda: modules_by_path(self._model), self._structure)
         self._calls = CompiledCache()
         self._parameters = ForwardParameters(self._model)
         self._autograd_use = AutogradUse()
@@ -142,12 +143,16 @@ class Torch(Framework):
         )
         return fingerprint(modules, ((name, to_bytes(value)) for name, value in states))
 
+    def explaining(self, inputs: InputBatch) -> AbstractContextManager[None]:
+        """Look up the layers once before each run of the model, and not again for what earlier runs have shown."""
+        return self._model_layers.held()
+
     def layer_paths(self) -> tuple[str, ...]:
-        return tuple(self._model_layers.now().by_path)
+        return tuple(self._model_layers.for_run().by_path)
 
     def path_of(self, layer: object) -> str | None:
         return next(
-            (path for path, module in self._model_layers.now().by_path.items() if module is unwrap(layer)), None
+            (path for path, module in self._model_layers.for_run().by_path.items() if module is unwrap(layer)), None
         )
 
     def input_shape(self) -> None:
@@ -189,7 +194,7 @@ class Torch(Framework):
         return array
 
     def calls(self, inputs: InputBatch) -> tuple[LayerCall, ...]:
-        return self._calls_of(self._model_layers.now(), inputs)
+        return self._calls_of(self._model_layers.for_run(), inputs)
 
     def predict(self, inputs: InputBatch, output: int | str | None = None) -> NativeTensor | None:
         def run(functions: FunctionRecorder) -> NativeTensor | None:
@@ -200,7 +205,7 @@ class Torch(Framework):
                 probabilities = selected.read(selected.tensors).probabilities
             return None if probabilities is None else probabilities.detach()
 
-        with preserve_state(self._model):
+        with self._preserve_state():
             return self._autograd_use.run(run)
 
     def capture(
@@ -211,11 +216,11 @@ class Torch(Framework):
         derivatives: Derivatives = "gradients",
         gradient_rule: GradientRule = "plain",
     ) -> Capture:
-        functions, layers = FunctionRecorder(), self._model_layers.now()
+        functions, layers = FunctionRecorder(), self._model_layers.for_run()
         call = self._tapped_call(layers, inputs, layer)
         trunk = Trunk(functions, needs_autograd=self._autograd_use.is_needed)
         tap = TorchTap(call, trunk, derivatives, gradient_rule)
-        with preserve_state(self._model), torch.enable_grad():
+        with self._preserve_state(), torch.enable_grad():
             with recording_calls(tap.hooked_layers(layers.by_path), tap):
                 outputs = self._forward(inputs, trunk, tap, objective)
             return finish_capture(tap, layer, outputs, objective, inputs, functions, self.xp)
@@ -226,7 +231,7 @@ class Torch(Framework):
         functions = FunctionRecorder()
         maps = self._attention_maps(inputs)
         tap = AttentionTap(maps, Trunk(functions, needs_autograd=self._autograd_use.is_needed), derivatives)
-        with preserve_state(self._model), torch.enable_grad():
+        with self._preserve_state(), torch.enable_grad():
             outputs = self._forward(inputs, tap.open())
             return tap.finish(outputs, objective, inputs, functions, self.xp)
 
@@ -239,11 +244,11 @@ class Torch(Framework):
         def record() -> tuple[bool, ...]:
             trunk = Trunk(FunctionRecorder(), needs_autograd=self._autograd_use.is_needed)
             recorder = LinkRecorder([*self._model.parameters(), *self._model.buffers()], trunk)
-            with preserve_state(self._model), torch.enable_grad():
+            with self._preserve_state(), torch.enable_grad():
                 self._forward(inputs, recorder.open())
             return recorder.links(positions)
 
-        key = ("attention links", self._model_layers.now().version, shape_key(inputs))
+        key = ("attention links", self._model_layers.for_run().version, shape_key(inputs))
         links: tuple[bool, ...] = self._calls.get(key, record) if len(positions) > 1 else ()
         return links
 
@@ -255,33 +260,33 @@ class Torch(Framework):
             return recorder.maps(image_count(inputs))
 
         def record() -> AttentionMaps:
-            with preserve_state(self._model):
+            with self._preserve_state():
                 return self._autograd_use.run(run)
 
-        key = ("attention", self._model_layers.now().version, shape_key(inputs))
+        key = ("attention", self._model_layers.for_run().version, shape_key(inputs))
         maps: AttentionMaps = self._calls.get(key, record)
         return maps
 
     def detector(self, inputs: InputBatch) -> DetectorRunner | None:
         if not self._is_read:
-            self._calls_of(self._model_layers.now(), inputs)
+            self._calls_of(self._model_layers.for_run(), inputs)
         return None if self._detector is None else self
 
     def detections(self, inputs: InputBatch) -> tuple[DetectedBox, ...]:
-        with preserve_state(self._model):
+        with self._preserve_state():
             return find_detections(self._autograd_use.run(partial(self._found, inputs)))
 
     def class_logit_entries(self, inputs: InputBatch, numbers: Sequence[int]) -> list[tuple[int, int]]:
-        with preserve_state(self._model), torch.no_grad():
+        with self._preserve_state(), torch.no_grad():
             return find_entries(self._found(inputs, FunctionRecorder(), is_differentiated=True), numbers)
 
     def detection_reaches(self, inputs: InputBatch, objective: Objective) -> list[dict[tuple[str, int], InputBox]]:
-        functions, layers = FunctionRecorder(), self._model_layers.now()
+        functions, layers = FunctionRecorder(), self._model_layers.for_run()
         calls = {
             (call.path, call.execution): call for call in self._calls_of(layers, inputs) if len(call.shape or ()) == 3
         }
         recorder = ReachRecorder(calls)
-        with preserve_state(self._model), torch.enable_grad():
+        with self._preserve_state(), torch.enable_grad():
             with recording_calls({path: layers.by_path[path] for path, _ in calls}, recorder):
                 outputs = self._forward(inputs, functions, recorder, objective)
             selected = select_torch_outputs(outputs, objective, functions, self.xp)
@@ -290,20 +295,20 @@ class Torch(Framework):
             return [recorder.reaches(score) for score in scores[0]]
 
     def kernels(self) -> Kernels:
-        return kernels_of({"": self._model, **self._model_layers.now().by_path})
+        return kernels_of({"": self._model, **self._model_layers.for_run().by_path})
 
     @contextmanager
     def with_kernels(self, kernels: Kernels) -> Iterator[Framework]:
-        with replaced_kernels({"": self._model, **self._model_layers.now().by_path}, kernels):
+        with replaced_kernels({"": self._model, **self._model_layers.for_run().by_path}, kernels):
             yield self
 
     def weights_version(self) -> Hashable:
-        layers = self._model_layers.now()
+        layers = self._model_layers.for_run()
         tensors = own_tensors((self._model, *layers.by_path.values()))
         return (layers.version, self._weights_version(tensors))
 
     def export_onnx(self, inputs: InputBatch) -> ExportedGraph:
-        with preserve_state(self._model):
+        with self._preserve_state():
             outputs = self._autograd_use.run(lambda functions: self._forward(inputs, functions))
         structure, _ = numbered(outputs, torch.is_tensor)
         names = input_names(inputs)
@@ -311,11 +316,11 @@ class Torch(Framework):
 
     def head(self, inputs: InputBatch, layer: LayerChoice, objective: Objective) -> Head:
         functions, tape, objective = FunctionRecorder(), Tape(), objective.for_image(0)
-        layers = self._model_layers.now()
+        layers = self._model_layers.for_run()
         call = self._tapped_call(layers, inputs, layer)
         tap = TapeTap(call, tape)
         hooks = recording_calls(tap.hooked_layers(layers.by_path), tap)
-        with preserve_state(self._model), self._autograd_use.grad_mode(), tape.recording(), hooks:
+        with self._preserve_state(), self._autograd_use.grad_mode(), tape.recording(), hooks:
             outputs = self._forward(inputs, functions, tap)
             selected = select_torch_outputs(outputs, objective, functions, self.xp)
         scores = tape.head(tap, selected, objective, self.xp)
@@ -324,7 +329,7 @@ class Torch(Framework):
     def clamp(
         self, inputs: InputBatch, layer: LayerChoice, objective: Objective, activations: FloatArray
     ) -> NativeTensor:
-        layers, objective = self._model_layers.now(), objective.for_image(0)
+        layers, objective = self._model_layers.for_run(), objective.for_image(0)
         call = self._tapped_call(layers, inputs, layer)
 
         def run(functions: FunctionRecorder) -> NativeTensor:
@@ -333,23 +338,23 @@ class Torch(Framework):
                 outputs = self._forward(inputs, functions, tap)
             return clamped_scores(tap, outputs, objective, functions, self.xp)
 
-        with preserve_state(self._model):
+        with self._preserve_state():
             return self._autograd_use.run(run)
 
     def carrying_calls(self, inputs: InputBatch, objective: Objective) -> frozenset[tuple[str, int]] | None:
-        functions, layers, recorder = FunctionRecorder(), self._model_layers.now(), EdgeRecorder()
+        functions, layers, recorder = FunctionRecorder(), self._model_layers.for_run(), EdgeRecorder()
         try:
-            with preserve_state(self._model), torch.enable_grad(), recording_calls(layers.by_path, recorder):
+            with self._preserve_state(), torch.enable_grad(), recording_calls(layers.by_path, recorder):
                 outputs = self._forward(inputs, functions, recorder)
                 selected = select_torch_outputs(outputs, objective, functions, self.xp)
                 return recorder.carrying(selected.tensors)
         except ModelRunError:  # its input cannot be differentiated, unless the model fails without that too
-            with preserve_state(self._model):
+            with self._preserve_state():
                 self._autograd_use.run(lambda functions: self._forward(inputs, functions))
             return None
 
     def origins(self, inputs: InputBatch) -> Mapping[tuple[str, int], frozenset[int]]:
-        layers = self._model_layers.now()
+        layers = self._model_layers.for_run()
 
         def run(batch: InputBatch, functions: FunctionRecorder) -> Mapping[tuple[str, int], NativeTensor]:
             recorder = ValueRecorder()
@@ -358,7 +363,7 @@ class Torch(Framework):
             return recorder.values
 
         def find() -> dict[tuple[str, int], frozenset[int]]:
-            with preserve_state(self._model):
+            with self._preserve_state():
                 return find_origins(image_at(inputs, 0), lambda batch: self._autograd_use.run(partial(run, batch)))
 
         found: dict[tuple[str, int], frozenset[int]] = self._calls.get(
@@ -390,7 +395,7 @@ class Torch(Framework):
         image = only_leaf(inputs)
         if isinstance(image, (list, dict)):
             return False
-        convolutions = [layer for layer in self._model_layers.now().by_path.values() if isinstance(layer, CONVOLUTIONS)]
+        convolutions = [layer for layer in self._model_layers.for_run().by_path.values() if isinstance(layer, CONVOLUTIONS)]
         convolution_inputs: list[Any] = []
 
         def record_input(_: Any, arguments: Any) -> None:
@@ -400,7 +405,7 @@ class Torch(Framework):
             for layer in convolutions:
                 remove_hook(layer, record_input)
 
-        with preserve_state(self._model), restoring(remove):
+        with self._preserve_state(), restoring(remove):
             for layer in convolutions:
                 layer.register_forward_pre_hook(record_input)
             self._autograd_use.run(lambda functions: self._forward(inputs, functions))
@@ -411,11 +416,11 @@ class Torch(Framework):
             return method(capture)
 
     def _stem(self, inputs: InputBatch, layer: LayerChoice, leaf: int) -> list[StemInput]:
-        layers = self._model_layers.now()
+        layers = self._model_layers.for_run()
         call = self._tapped_call(layers, inputs, layer)
         recorder = StemRecorder(call, leaf)
         hooks = recording_calls({call.path: layers.by_path[call.path]}, recorder)
-        with suppress(StemComplete), preserve_state(self._model), self._autograd_use.grad_mode(), hooks:
+        with suppress(StemComplete), self._preserve_state(), self._autograd_use.grad_mode(), hooks:
             self._forward(inputs, recorder, recorder)
         return recorder.found
 
@@ -436,7 +441,7 @@ class Torch(Framework):
             return recorder.calls
 
         def calls_for(batch: InputBatch) -> list[LayerCall]:
-            with preserve_state(self._model):
+            with self._preserve_state():
                 return self._autograd_use.run(partial(run, batch))
 
         def record() -> tuple[LayerCall, ...]:
@@ -444,6 +449,11 @@ class Torch(Framework):
 
         calls: tuple[LayerCall, ...] = self._calls.get((layers.version, shape_key(inputs)), record)
         return calls
+
+    def _preserve_state(self) -> AbstractContextManager[None]:
+        """Return the context in which the model runs."""
+        self._model_layers.run()
+        return preserve_modules(self._structure.modules)
 
     def _forward(
         self,

@@ -63,7 +63,7 @@ def evaluation_mode(modules: list[Any], used_elsewhere: set[int]) -> Iterator[No
     Raises:
         ModelRunError: Another thread puts a module into training mode that was not in it.
     """
-    training = [module for module in modules if _is_training(module)]
+    training = _in_training(modules)
     # Modes are kept apart only where they have to be: changing a class makes Python's caches of attributes void.
     if training and threading.active_count() > 1:
         with _modes_of_this_thread(modules, used_elsewhere):
@@ -75,12 +75,20 @@ def evaluation_mode(modules: list[Any], used_elsewhere: set[int]) -> Iterator[No
             yield
         finally:
             if threading.active_count() > 1:
-                used_elsewhere |= {id(module) for module in modules if _is_training(module)}
+                used_elsewhere |= {id(module) for module in _in_training(modules)}
     if used_elsewhere - known:
         raise ModelRunError(
             "The model was put into training mode while it was explained, as by a thread that trains it. Explain it "
             "while it is not trained, or explain a copy: copy.deepcopy(model)."
         )
+
+
+def _in_training(modules: list[Any]) -> list[Any]:
+    """Return those of the modules that are in training mode."""
+    try:
+        return [module for module in modules if module.training]
+    except AttributeError:
+        return [module for module in modules if _is_training(module)]
 
 
 def _is_training(module: Any) -> bool:

@@ -1,8 +1,9 @@
 """Running PyTorch modules in inference mode without side effects: modes and buffers are restored."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from functools import partial
 from typing import Any, NamedTuple
 
 import torch
@@ -18,7 +19,7 @@ from seewhy.frameworks.torch.private_api import (
     modes,
     restore_modes,
     submodules,
-    version_of,
+    versions_of,
 )
 from seewhy.threads import ForkSafeLock
 from seewhy.types import NativeTensor
@@ -27,18 +28,26 @@ RUN_LOCK = ForkSafeLock()
 """Held while a model runs: two threads must not install and remove each other's hooks and modes."""
 
 
+def preserve_state(*models: torch.nn.Module) -> AbstractContextManager[None]:
+    """Run models as in a prediction, and restore their state afterwards, as `preserve_modules` does.
+
+    Args:
+        models: A model, and those of its parts that its `modules()` does not list.
+    """
+    return preserve_modules(partial(_modules, models))
+
+
 @contextmanager
-def preserve_state(*models: torch.nn.Module) -> Iterator[None]:
-    """Run models as in a prediction, whatever the caller's modes, and restore their state afterwards.
+def preserve_modules(find: Callable[[], list[torch.nn.Module]]) -> Iterator[None]:
+    """Run modules as in a prediction, whatever the caller's modes, and restore their state afterwards.
 
     Inside, every module is in evaluation mode, compiled code runs eagerly, checkpointed functions run plainly,
     transformer layers are not fused, and `torch.inference_mode` is off. Autocast keeps its state. Afterwards, and if
     the model fails too, every module's mode and every buffer's values are restored.
 
     Args:
-        models: A model, and those of its parts that its `modules()` does not list.
+        find: Finds the modules, all that run: a model's modules at every depth.
     """
-    modules = _modules(models)
     used_elsewhere: set[int] = set()
     with (
         RUN_LOCK.lock,
@@ -47,7 +56,7 @@ def preserve_state(*models: torch.nn.Module) -> Iterator[None]:
         torch.inference_mode(False),
         _uncompiled(),
         _without_fused_layers(),
-        _preserve_buffers(modules, used_elsewhere),
+        _preserve_buffers(modules := find(), used_elsewhere),
         evaluation_mode(modules, used_elsewhere),
     ):
         yield
@@ -106,34 +115,41 @@ def _modules(models: Iterable[torch.nn.Module]) -> list[torch.nn.Module]:
     return list(visited.values())
 
 
-class _Buffer(NamedTuple):
-    """A buffer of a module, given by id, and how often the buffer was written to."""
+class _Buffers(NamedTuple):
+    """The buffers of a module, which is given by id, and where the module keeps them."""
 
     module: int
-    owner: dict[str, NativeTensor]
-    name: str
-    tensor: NativeTensor
-    version: int | None
+    kept_in: dict[str, NativeTensor | None]
+    by_name: dict[str, NativeTensor]
 
 
 @contextmanager
 def _preserve_buffers(modules: Iterable[Any], used_elsewhere: set[int]) -> Iterator[None]:
-    """Restore every buffer's values on exit, but for the modules, by id, whose buffers another thread trains."""
+    """Restore every buffer's values on exit, but for the modules, by id, whose buffers another thread trains.
+
+    All of them are copied, as any run may be the first that writes to one; PyTorch counts the writes. It runs before
+    and after every capture.
+    """
+    found = [(id(module), own) for module in modules if (own := buffers(module))]
     records = [
-        _Buffer(id(module), buffers(module), name, buffer, version_of(buffer))
-        for module in modules
-        for name, buffer in buffers(module).items()
-        if buffer is not None
+        _Buffers(module, own, {name: buffer for name, buffer in own.items() if buffer is not None})
+        for module, own in found
     ]
-    copies = [(group, _copy_group(group)) for group in _groups(record.tensor for record in records)]
+    tensors = [buffer for record in records for buffer in record.by_name.values()]
+    versions = versions_of(tensors)
+    copies = [(group, _copy_group(group)) for group in _groups(tensors)]
 
     def restore() -> None:
         own = [record for record in records if record.module not in used_elsewhere]
         for record in own:
-            record.owner[record.name] = record.tensor
-        written = {id(record.tensor) for record in own if version_of(record.tensor) != record.version}
-        if not written:
+            for name, buffer in record.by_name.items():
+                record.kept_in[name] = buffer
+        now = versions_of(tensors)
+        if now == versions:
             return
+        kept = {id(buffer) for record in own for buffer in record.by_name.values()}
+        changes = zip(tensors, versions, now, strict=True)
+        written = {id(tensor) for tensor, before, after in changes if before != after} & kept
         with torch.no_grad():
             for group, copy in copies:
                 for buffer, values in zip(group, _split_group(copy, group), strict=True):
@@ -144,13 +160,16 @@ def _preserve_buffers(modules: Iterable[Any], used_elsewhere: set[int]) -> Itera
         yield
 
 
-def _groups(tensors: Iterable[NativeTensor]) -> Iterable[list[NativeTensor]]:
+def _groups(tensors: Iterable[NativeTensor]) -> list[list[NativeTensor]]:
     """Group tensors that one operation can copy: every batch normalisation has three small ones."""
-    groups: dict[Any, list[NativeTensor]] = defaultdict(list)
+    kinds: dict[Any, list[NativeTensor]] = defaultdict(list)
     for tensor in tensors:
-        is_small = tensor.ndim < 2 and tensor.layout == torch.strided and not tensor.is_quantized
-        groups[(tensor.ndim, tensor.dtype, tensor.device) if is_small else id(tensor)].append(tensor)
-    return groups.values()
+        kinds[(tensor.ndim, tensor.dtype, tensor.device, tensor.layout)].append(tensor)
+    groups: list[list[NativeTensor]] = []
+    for group in kinds.values():
+        is_small = group[0].ndim < 2 and group[0].layout == torch.strided and not group[0].is_quantized
+        groups += [group] if is_small else [[tensor] for tensor in group]
+    return groups
 
 
 def _copy_group(group: list[NativeTensor]) -> NativeTensor:
