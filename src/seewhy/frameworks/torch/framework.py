@@ -395,7 +395,8 @@ class Torch(Framework):
         image = only_leaf(inputs)
         if isinstance(image, (list, dict)):
             return False
-        convolutions = [layer for layer in self._model_layers.for_run().by_path.values() if isinstance(layer, CONVOLUTIONS)]
+        layers = self._model_layers.for_run().by_path.values()
+        convolutions = [layer for layer in layers if isinstance(layer, CONVOLUTIONS)]
         convolution_inputs: list[Any] = []
 
         def record_input(_: Any, arguments: Any) -> None:
