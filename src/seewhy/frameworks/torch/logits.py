@@ -136,8 +136,11 @@ def select_torch_outputs(
         xp: The namespace for reading the outputs.
     """
 
+    def softmax(logits: NativeTensor) -> NativeTensor:
+        return torch.softmax(logits if objective.score == "probability" else logits.detach(), dim=-1)
+
     def read(raw: NativeTensor, logits: NativeTensor, activation: FinalActivation, tree: ArrayTree) -> Outputs:
-        return Outputs.read(raw, logits.float(), activation, xp, tree)
+        return Outputs.read(raw, logits.float(), activation, xp, tree, softmax)
 
     def bypass(raw: NativeTensor) -> tuple[FinalActivation, NativeTensor]:
         return ("embedding", raw) if isinstance(tree, ImageEmbedding) else functions.bypass_final_activation(raw)

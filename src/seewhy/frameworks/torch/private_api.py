@@ -70,9 +70,9 @@ LOWER_BOUNDS = {
 """The attribute of an autograd node that holds the lower bound of its operation, by the node's name."""
 
 
-def result_types(node: Any) -> set[torch.dtype]:
+def result_types(node: Any) -> list[torch.dtype]:
     """Return the types of the results of an autograd node's operation."""
-    return {result.dtype for result in getattr(node, "_input_metadata", ()) if result is not None}
+    return [result.dtype for result in getattr(node, "_input_metadata", ()) if result is not None]
 
 
 @contextmanager
@@ -173,9 +173,12 @@ def submodules(module: torch.nn.Module) -> Iterable[torch.nn.Module]:
     return (child for child in module._modules.values() if child is not None)
 
 
-def children_of(modules: Iterable[torch.nn.Module]) -> list[tuple[tuple[str, torch.nn.Module | None], ...]]:
-    """Return the direct children of each module with their names, in one expression: it runs before every capture."""
-    return [tuple(module._modules.items()) for module in modules]
+def children_of(modules: Iterable[torch.nn.Module]) -> list[Any]:
+    """Return the modules' own dictionaries of their direct children, by name.
+
+    It is one expression, because it runs before every capture. TorchScript modules have another mapping there.
+    """
+    return [module._modules for module in modules]
 
 
 def own_tensors(modules: Iterable[torch.nn.Module]) -> list[torch.Tensor]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 
@@ -105,11 +105,13 @@ class TorchTap(Recorder):
             return None
         if not scores.requires_grad:
             raise no_gradient(self.path)
-        if not uses_float16(scores):
-            return self._gradients(scores.sum(dim=0))
+        uses_float16, has_python_backward = backward_facts(scores)
+        if not uses_float16:
+            return self._gradients(scores.sum(dim=0), batched=not has_python_backward)
 
         def run(scale: FloatArray) -> NativeTensor:
-            return self._gradients((scores * to_tensor(scale)).sum(dim=0), keep_graph=True)
+            totals = (scores * to_tensor(scale)).sum(dim=0)
+            return self._gradients(totals, batched=not has_python_backward, keep_graph=True)
 
         to_tensor = partial(torch.tensor, device=scores.device)
         return scaled_gradients(run, tuple(scores.shape), xp, to_array, to_tensor)
@@ -119,30 +121,36 @@ class TorchTap(Recorder):
 
         None if it is not wanted, or if the scores depend on more of the layer than its spatial mean.
         """
-        if self._derivatives != "closed_form" or not scores.requires_grad or has_python_backward(scores):
+        if self._derivatives != "closed_form" or not scores.requires_grad:
             return None
-        if uses_float16(scores) or self.call.frames > 1:
+        if any(backward_facts(scores)) or self.call.frames > 1:
             return None  # gradients are scaled instead, which float16 is too narrow for; a mean may be of one frame
         mean = pooled_mean(scores, self.output, spatial_axes(self.call, self.output.ndim))
         return None if mean is None else closed_form(scores, mean, activations)
 
-    def _gradients(self, totals: NativeTensor, *, keep_graph: bool = False) -> NativeTensor:
-        """Return the gradients (N, T, *space, K) of every total (T,)."""
+    def _gradients(self, totals: NativeTensor, *, batched: bool, keep_graph: bool = False) -> NativeTensor:
+        """Return the gradients (N, T, *space, K) of every total (T,), with targets sharing backward passes or not."""
         count = len(totals)
-        at_once = 1 if count == 1 or has_python_backward(totals) else min(count, TARGETS_AT_ONCE)
-        seeds = torch.split(torch.eye(count, dtype=totals.dtype, device=totals.device), at_once)
-        by_target = [self._backward(totals, seed, is_last=seed is seeds[-1] and not keep_graph) for seed in seeds]
-        return targets_second(self.call, torch.cat(by_target).float(), torch)
+        if count == 1:
+            gradients = self._backward(totals, None, is_last=not keep_graph)
+            gradients = gradients if batched else gradients.clone()  # a backward of the model's own may use it again
+        else:
+            at_once = min(count, TARGETS_AT_ONCE) if batched else 1
+            seeds = torch.split(torch.eye(count, dtype=totals.dtype, device=totals.device), at_once)
+            by_target = [self._backward(totals, seed, is_last=seed is seeds[-1] and not keep_graph) for seed in seeds]
+            gradients = torch.cat(by_target) if len(by_target) > 1 else by_target[0]
+        return targets_second(self.call, gradients.float(), torch)
 
-    def _backward(self, totals: NativeTensor, seeds: NativeTensor, *, is_last: bool) -> NativeTensor:
-        """Run one backward pass for these seeds, (t, T)."""
-        batched = len(seeds) > 1
-        # A single total needs no seed. For a seed PyTorch imports SymPy, which takes a third of a second.
-        single = None if len(totals) == 1 else seeds[0]
+    def _backward(self, totals: NativeTensor, seeds: NativeTensor | None, *, is_last: bool) -> NativeTensor:
+        """Run one backward pass for these seeds, (t, T), and return (t, ...).
+
+        A single total needs no seed. For a seed PyTorch imports SymPy, which takes a third of a second.
+        """
+        batched = seeds is not None and len(seeds) > 1
         (gradients,) = torch.autograd.grad(
             totals,
             self.output,
-            seeds if batched else single,
+            seeds if seeds is None or batched else seeds[0],
             retain_graph=not is_last,
             allow_unused=True,
             is_grads_batched=batched,
@@ -152,18 +160,27 @@ class TorchTap(Recorder):
         return gradients if batched else gradients[None]
 
 
-def has_python_backward(totals: NativeTensor) -> bool:
-    """Whether the backward pass runs Python: the model's own autograd.Function, or a backward hook.
+class BackwardFacts(NamedTuple):
+    """What the backward pass of some scores runs.
 
-    Such code expects one gradient and not a batch of them: it may read values or store its argument. PyTorch's own
-    functions can all be batched, so this alone decides whether targets share a backward pass.
+    Attributes:
+        uses_float16: Whether anything between the tap and the scores is computed in float16.
+        has_python: Whether it runs Python: the model's own autograd.Function, or a backward hook. Such code expects one
+            gradient and not a batch of them: it may read values or store its argument. PyTorch's own functions can all
+            be batched, so this alone decides whether targets share a backward pass.
     """
-    return any(isinstance(node, torch.autograd.function.BackwardCFunction) for node in _nodes(totals))
+
+    uses_float16: bool
+    has_python: bool
 
 
-def uses_float16(scores: NativeTensor) -> bool:
-    """Whether anything between the tap and the scores is computed in float16."""
-    return any(torch.float16 in result_types(node) for node in _nodes(scores))
+def backward_facts(scores: NativeTensor) -> BackwardFacts:
+    """Return what the backward pass of some scores runs."""
+    nodes = list(_nodes(scores))
+    return BackwardFacts(
+        any(torch.float16 in result_types(node) for node in nodes),
+        any(isinstance(node, torch.autograd.function.BackwardCFunction) for node in nodes),
+    )
 
 
 def _nodes(tensor: NativeTensor) -> Iterator[Any]:
