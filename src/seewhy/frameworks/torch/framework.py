@@ -11,10 +11,8 @@ from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import replace
 from functools import partial
-from itertools import chain
 from typing import Any, final
 
-import array_api_compat.torch as xp
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -50,6 +48,7 @@ from seewhy.frameworks.structures import (
     only_leaf,
     shape_key,
 )
+from seewhy.frameworks.torch import array_namespace as xp
 from seewhy.frameworks.torch import hugging_face, ultralytics
 from seewhy.frameworks.torch.attention_links import LinkRecorder
 from seewhy.frameworks.torch.attention_recorder import AttentionMaps, AttentionRecorder
@@ -500,13 +499,19 @@ class Torch(Framework):
 
     def _to_tensor(self, array: NDArray[Any]) -> NativeTensor:
         """Copy an array to the model's device and memory format, and floating-point numbers to its type."""
-        like = first_float_tensor(chain(self._model.parameters(), self._model.buffers()))
+        like = kernel = None
+        for weights in self._model.parameters():
+            like = weights if like is None and weights.is_floating_point() else like
+            kernel = weights if kernel is None and weights.ndim == 4 else kernel
+            if like is not None and (kernel is not None or array.ndim != 4):
+                break
+        if like is None:
+            like = first_float_tensor(self._model.buffers())
         if like is None:
             return torch.tensor(array, device="cpu")
         if not is_float(array):
             return torch.tensor(array, device=like.device)
         tensor = torch.tensor(array, dtype=like.dtype, device=like.device)
-        kernel = next((weights for weights in self._model.parameters() if weights.ndim == 4), None)
         if kernel is None or tensor.ndim != 4 or kernel.is_contiguous():
             return tensor
         is_last = kernel.is_contiguous(memory_format=torch.channels_last)

@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any, final
 
 import torch
@@ -70,7 +70,7 @@ def evaluation_mode(modules: list[Any], used_elsewhere: set[int]) -> Iterator[No
             yield
         return
     known = {id(module) for module in training}
-    with _changed_modes(training):
+    with _changed_modes(training) if training else nullcontext():
         try:
             yield
         finally:

@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -55,7 +55,6 @@ def preserve_modules(find: Callable[[], list[torch.nn.Module]]) -> Iterator[None
         without_checkpoints(),
         torch.inference_mode(False),
         _uncompiled(),
-        _without_fused_layers(),
         _preserve_buffers(modules := find(), used_elsewhere),
         evaluation_mode(modules, used_elsewhere),
     ):
@@ -64,8 +63,13 @@ def preserve_modules(find: Callable[[], list[torch.nn.Module]]) -> Iterator[None
 
 @contextmanager
 def _preserve_thread_state() -> Iterator[None]:
-    """Restore the gradient mode and the stacks of modes, which PyTorch changes if it is interrupted."""
+    """Restore the gradient mode and the stacks of modes, which PyTorch changes if it is interrupted.
+
+    Inside, transformer layers run as they are written: in inference PyTorch replaces them by other modules' operations.
+    With gradients it does not, so layers would be called in some runs and not in others, with outputs of another kind.
+    """
     is_recorded, is_excluded, open_modes = torch.is_grad_enabled(), is_autograd_excluded(), modes()
+    is_fused = torch.backends.mha.get_fastpath_enabled()
 
     def restore() -> None:
         restore_modes(*open_modes)
@@ -73,34 +77,18 @@ def _preserve_thread_state() -> Iterator[None]:
             torch.set_grad_enabled(is_recorded)
         if is_autograd_excluded() != is_excluded:
             exclude_autograd(is_excluded)
+        if is_fused:
+            torch.backends.mha.set_fastpath_enabled(True)
 
     with restoring(restore):
+        if is_fused:
+            torch.backends.mha.set_fastpath_enabled(False)
         yield
 
 
-@contextmanager
-def _uncompiled() -> Iterator[None]:
-    """Run compiled modules eagerly: compiled code ignores hooks."""
-    if not has_compiled():
-        yield
-        return
-    with torch.compiler.set_stance("force_eager"):
-        yield
-
-
-@contextmanager
-def _without_fused_layers() -> Iterator[None]:
-    """Run transformer layers as they are written: in inference PyTorch replaces them by other modules' operations.
-
-    With gradients it does not, so layers would be called in some runs and not in others, with outputs of another kind.
-    """
-    is_enabled = torch.backends.mha.get_fastpath_enabled()
-    if not is_enabled:
-        yield
-        return
-    with restoring(lambda: torch.backends.mha.set_fastpath_enabled(True)):
-        torch.backends.mha.set_fastpath_enabled(False)
-        yield
+def _uncompiled() -> AbstractContextManager[Any]:
+    """Return a context in which compiled modules run eagerly: compiled code ignores hooks."""
+    return torch.compiler.set_stance("force_eager") if has_compiled() else nullcontext()
 
 
 def _modules(models: Iterable[torch.nn.Module]) -> list[torch.nn.Module]:
