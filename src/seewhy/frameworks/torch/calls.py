@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import Any, NamedTuple, final
+from typing import Any, NamedTuple, Self, final
 
 import torch
 
@@ -176,7 +176,7 @@ class _Found(NamedTuple):
     names: list[tuple[str, ...]]
 
     @classmethod
-    def of(cls, model: torch.nn.Module) -> "_Found":
+    def of(cls, model: torch.nn.Module) -> Self:
         """Walk through a model."""
         modules, visited = [model], {id(model)}
         for parent in modules:  # which grows
@@ -216,6 +216,11 @@ class Structure:
     def modules(self) -> list[torch.nn.Module]:
         """Return every module that the model has now, each once."""
         return self._now().modules
+
+    @property
+    def found_modules(self) -> list[torch.nn.Module]:
+        """Every module that the model had when they were last looked up."""
+        return self._found.modules
 
     def _now(self) -> _Found:
         found = self._found

@@ -78,11 +78,12 @@ from seewhy.frameworks.torch.finish_capture import finish_capture
 from seewhy.frameworks.torch.forward_parameters import ForwardParameters
 from seewhy.frameworks.torch.kernels import kernels_of, replaced_kernels
 from seewhy.frameworks.torch.layouts import TorchLayouts
+from seewhy.frameworks.torch.linear_layer import Shortcut
 from seewhy.frameworks.torch.logits import FunctionRecorder, select_torch_outputs
 from seewhy.frameworks.torch.onnx import export, input_names
 from seewhy.frameworks.torch.origins import ValueRecorder, find_origins
 from seewhy.frameworks.torch.precision import autocast_to, without_autocast
-from seewhy.frameworks.torch.private_api import own_tensors, remove_hook
+from seewhy.frameworks.torch.private_api import has_backward_hooks, own_tensors, remove_hook
 from seewhy.frameworks.torch.restore import preserve_modules
 from seewhy.frameworks.torch.stem import StemComplete, StemRecorder, stem_values
 from seewhy.frameworks.torch.tap import TorchTap
@@ -222,7 +223,21 @@ class Torch(Framework):
         with self._preserve_state(), torch.enable_grad():
             with recording_calls(tap.hooked_layers(layers.by_path), tap):
                 outputs = self._forward(inputs, trunk, tap, objective)
-            return finish_capture(tap, layer, outputs, objective, inputs, functions, self.xp)
+            key = ("shortcut", call.path, call.execution, shape_key(inputs, with_batch=True), objective.output)
+            shortcut = partial(self._shortcut, functions, layers, key)
+            return finish_capture(tap, layer, outputs, objective, inputs, functions, self.xp, shortcut=shortcut)
+
+    def _shortcut(
+        self, functions: FunctionRecorder, layers: Layers, key: Hashable, logits: NativeTensor, classes: NativeTensor
+    ) -> Shortcut | None:
+        """Return a shorter backward pass for the logits of classes (N, T).
+
+        None if there is none, if hooks might see it, and for a single class, for which it takes as long.
+        """
+        linear = functions.linear_layer(logits) if classes.shape[1] > 1 else None
+        if linear is None or has_backward_hooks(self._structure.found_modules):
+            return None
+        return linear.shortcut(classes, layers.evidence, (key, classes.shape[1]))
 
     def capture_attention(
         self, inputs: InputBatch, objective: Objective, derivatives: Derivatives = "gradients"

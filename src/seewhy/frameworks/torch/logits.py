@@ -10,6 +10,7 @@ from torch.utils.weak import WeakTensorKeyDictionary
 
 from seewhy.frameworks.outputs import Outputs, SelectedOutputs, select_outputs
 from seewhy.frameworks.structures import ArrayTree
+from seewhy.frameworks.torch.linear_layer import LinearLayer
 from seewhy.frameworks.torch.private_api import DIFFERENTIATING, exclude_autograd, is_autograd_excluded, version_of
 from seewhy.frameworks.torch.two_towers import ImageEmbedding
 from seewhy.targets import Objective
@@ -57,6 +58,7 @@ class FunctionRecorder(TorchFunctionMode):
         self._logits: Any = WeakTensorKeyDictionary()
         # With their versions: a function may overwrite a product, as `probabilities.exp_()` does.
         self._products: Any = WeakTensorKeyDictionary()
+        self._linear: LinearLayer | None = None  # the last one; its input is part of the graph of its result
 
     def __torch_function__(
         self, func: Callable[..., Any], types: Iterable[type], args: tuple[Any, ...] = (), kwargs: Any = None
@@ -75,7 +77,12 @@ class FunctionRecorder(TorchFunctionMode):
         # A softmax over another axis than that of the classes has no logits for the classes.
         if activation == "softmax" and raw.ndim == 2 and classes != raw.shape[1]:
             return "linear", raw
-        return activation, logits.reshape(raw.shape)
+        return activation, logits if logits.shape == raw.shape else logits.reshape(raw.shape)
+
+    def linear_layer(self, logits: NativeTensor) -> "LinearLayer | None":
+        """Return the linear layer whose result these logits are; None if they are not, or something was changed."""
+        linear = self._linear
+        return linear if linear is not None and linear.result is logits and linear.is_unchanged() else None
 
     def _record(self, name: str, func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         if name in DIFFERENTIATING:
@@ -108,6 +115,8 @@ class FunctionRecorder(TorchFunctionMode):
             is_product = len(products) == 1 and all(value.ndim < 2 for value in tensors if value is not products[0])
         if is_product:
             self._products[result] = version_of(result)
+        if name == "linear" and len(args) in (2, 3):
+            self._linear = LinearLayer.of(result, *args)
 
     def _is_product(self, tensor: Any) -> bool:
         """Whether a tensor was recorded as a matrix product, and was not written to since."""

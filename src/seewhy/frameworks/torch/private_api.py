@@ -22,6 +22,8 @@ They are the same in torch 2.6 to 2.14; `pyproject.toml` requires 2.6 or newer.
 | `torch.utils._python_dispatch._get_current_dispatch_mode_stack` | likewise |
 | `torch._C._pop_torch_dispatch_stack`, `torch._C._push_on_torch_dispatch_stack` | likewise |
 | `Module._forward_hooks`, `Module._forward_pre_hooks` | removing the hooks of an interrupted run |
+| `Module._backward_hooks`, `torch.nn.modules.module._global_backward_hooks` | whether gradients may be changed |
+| `Tensor._backward_hooks` | likewise |
 | `Module._parameters` | whether weights were changed, in every run |
 | `Module._modules`, `Module._buffers` | restoring buffers, also those that a forward replaces |
 | `torch.utils.checkpoint._checkpoint_hook` | running checkpointed functions plainly |
@@ -166,6 +168,16 @@ def versions_of(tensors: Sequence[torch.Tensor]) -> list[int | None]:
 def version_of(tensor: torch.Tensor) -> int | None:
     """Return the number of writes to a tensor; None for an inference tensor, which has none."""
     return None if tensor.is_inference() else int(tensor._version)
+
+
+def has_tensor_hooks(tensor: torch.Tensor) -> bool:
+    """Whether hooks were registered on a tensor, which see its gradients and may change them."""
+    return bool(tensor._backward_hooks)
+
+
+def has_backward_hooks(modules: Iterable[torch.nn.Module]) -> bool:
+    """Whether a module, or all of them, has a hook that sees gradients in the backward pass."""
+    return bool(torch.nn.modules.module._global_backward_hooks) or any(module._backward_hooks for module in modules)
 
 
 def submodules(module: torch.nn.Module) -> Iterable[torch.nn.Module]:
