@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import seewhy
-from seewhy.errors import ModelRunError
+from seewhy.errors import ModelRunError, NoGradientError
 from seewhy.targets import Class
 
 torch = pytest.importorskip("torch")
@@ -99,83 +99,123 @@ def test_every_method_has_the_same_heatmaps_as_with_one_class_at_a_time(method):
     np.testing.assert_allclose(found, np.concatenate(each, axis=1), rtol=1e-5, atol=1e-7)
 
 
-class Doubled(Network):
-    """Returns twice the product."""
-
-    def forward(self, images):
-        return super().forward(images) * 2
+def squares(logits):
+    """Return three scores that are no logits."""
+    return logits[:, :3] ** 2
 
 
-class WeightsOfImage(Network):
-    """Computes the weights of the last layer from the image, too."""
+class OfItsOwn(torch.Tensor):
+    """A type of tensor whose products are other values."""
+
+    @classmethod
+    def __torch_function__(cls, func, types, args=(), kwargs=None):
+        result = super().__torch_function__(func, types, args, kwargs or {})
+        return (result * 2).as_subclass(torch.Tensor) if func is nn.functional.linear else result
+
+
+class InPython(torch.autograd.Function):
+    """The identity, with a backward pass that reads a value, as it may of one gradient."""
+
+    @staticmethod
+    def forward(_, tensor):
+        return tensor.clone()
+
+    @staticmethod
+    def backward(_, gradients):
+        return gradients * (3 if float(gradients.abs().max()) > 0 else 1)
+
+
+def hooked(tensor):
+    """Change the gradients of a tensor in the backward pass."""
+    if tensor.requires_grad:
+        tensor.register_hook(lambda gradients: gradients * 5)
+    return tensor
+
+
+def hooked_at_node(tensor):
+    """Do the same where PyTorch does not tell."""
+    if tensor.grad_fn is not None:
+        tensor.grad_fn.register_prehook(lambda gradients: (gradients[0] * 5,))
+    return tensor
+
+
+def input_written_to(model, pooled):
+    logits = nn.functional.linear(pooled, model.last.weight.detach(), model.last.bias)
+    pooled.mul_(3)
+    return logits
+
+
+ENDS = {
+    "a product of the product": lambda model, pooled: model.last(pooled) * 2,
+    "weights of the image": lambda model, pooled: nn.functional.linear(pooled, model.last.weight * pooled.mean()),
+    "bias of the image": lambda model, pooled: nn.functional.linear(pooled, model.last.weight, pooled[0, :5]),
+    "input written to": input_written_to,
+    "product written to": lambda model, pooled: model.last(pooled).mul_(3),
+    "hook on the logits": lambda model, pooled: hooked(model.last(pooled)),
+    "double precision": lambda model, pooled: nn.functional.linear(pooled.double(), model.last.weight.double()).float(),
+    "type of its own": lambda model, pooled: model.last(pooled.as_subclass(OfItsOwn)),
+    "backward pass in Python": lambda model, pooled: model.last(InPython.apply(pooled)),
+}
+
+
+class Changing(Network):
+    """Computes the logits in a way that a test changes, as a model may by its input or its own state."""
+
+    end = None
 
     def forward(self, images):
         pooled = self.pooled(images)
-        return nn.functional.linear(pooled, self.last.weight * pooled.mean(), self.last.bias)
-
-
-class BiasOfImage(Network):
-    """Computes the bias of the last layer from the image."""
-
-    def forward(self, images):
-        pooled = self.pooled(images)
-        return nn.functional.linear(pooled, self.last.weight, pooled[0, :5])
-
-
-class InputWrittenTo(Network):
-    """Writes to the input of the last layer, which has run."""
-
-    def forward(self, images):
-        self.last.requires_grad_(False)
-        pooled = self.pooled(images)
-        logits = self.last(pooled)
-        pooled.mul_(3)
-        return logits
-
-
-class OutputWrittenTo(Network):
-    """Writes to the product."""
-
-    def forward(self, images):
-        return super().forward(images).mul_(3)
-
-
-class HookOnLogits(Network):
-    """Changes the gradients of the logits in the backward pass."""
-
-    def forward(self, images):
-        logits = super().forward(images)
-        if logits.requires_grad:
-            logits.register_hook(lambda gradients: gradients * 5)
-        return logits
-
-
-class HookOnNode(Network):
-    """Changes the gradients in the backward pass, where PyTorch does not tell."""
-
-    def forward(self, images):
-        logits = super().forward(images)
-        if logits.grad_fn is not None:
-            logits.grad_fn.register_prehook(lambda gradients: (gradients[0] * 5,))
-        return logits
-
-
-class InDouble(Network):
-    """Computes the product in double precision."""
-
-    def forward(self, images):
-        return nn.functional.linear(self.pooled(images).double(), self.last.weight.double(), self.last.bias.double())
+        return self.last(pooled) if self.end is None else self.end(self, pooled)
 
 
 @pytest.mark.filterwarnings("ignore:The images of a batch influence each other")
-@pytest.mark.parametrize(
-    "build",
-    [Doubled, WeightsOfImage, BiasOfImage, InputWrittenTo, OutputWrittenTo, HookOnLogits, HookOnNode, InDouble],
-)
-def test_other_ends_take_the_whole_backward_pass(taken, build):
-    model = build()
+@pytest.mark.parametrize("end", [*ENDS, "hook on the node"])
+def test_other_ends_take_the_whole_backward_pass(taken, end):
+    model = Changing()
+    model.end = {**ENDS, "hook on the node": lambda model, pooled: hooked_at_node(model.last(pooled))}[end]
     np.testing.assert_allclose(explained(model), expected(model.eval()), rtol=1e-4, atol=1e-6)
     assert not any(taken)
+
+
+@pytest.mark.parametrize("end", ENDS)
+def test_another_end_is_noticed_in_a_later_run(taken, end):
+    model = Changing().eval()
+    explainer = seewhy.Explainer(model, "gradcam", layer="features")
+    for _ in range(2):
+        explainer.heatmaps(INPUTS[:1], CLASSES)
+    assert taken[-1]
+    taken.clear()
+    model.end = ENDS[end]
+    found = explainer.heatmaps(INPUTS[:1], CLASSES).values
+    np.testing.assert_allclose(found, expected(model, INPUTS[:1]), rtol=1e-4, atol=1e-6)
+    assert not taken
+
+
+def test_no_gradient_is_the_same_error(taken):
+    model = Changing().eval()
+    explainer = seewhy.Explainer(model, "gradcam", layer="features")
+    for _ in range(2):
+        explainer.heatmaps(INPUTS, CLASSES)
+    assert taken[-1]
+    model.end = lambda model, pooled: model.last(pooled.detach())
+    with pytest.raises(NoGradientError, match="No gradient reaches the layer 'features'"):
+        explainer.heatmaps(INPUTS, CLASSES)
+
+
+@pytest.mark.parametrize("options", [{"score": "probability"}, {"method": "finercam"}, {"targets": squares}])
+def test_other_scores_than_logits_take_the_whole_backward_pass(taken, options):
+    """Also where the same run of the same model took the shortcut for logits."""
+    classifier, targets = seewhy.Classifier(Network().eval()), options.get("targets", CLASSES)
+    settings = {"method": "gradcam", **{name: value for name, value in options.items() if name != "targets"}}
+    fresh = seewhy.Explainer(Network().eval(), layer="features", **settings).heatmaps(INPUTS, targets).values
+    logits = seewhy.Explainer(classifier, "gradcam", layer="features")
+    for _ in range(2):
+        logits.heatmaps(INPUTS, CLASSES)
+    assert taken[-1]
+    taken.clear()
+    found = seewhy.Explainer(classifier, layer="features", **settings).heatmaps(INPUTS, targets).values
+    np.testing.assert_allclose(found, fresh, rtol=1e-5, atol=1e-7)
+    assert not taken
 
 
 @pytest.mark.filterwarnings("ignore:Using a non-full backward hook", "ignore:Full backward hook is firing")
@@ -185,12 +225,13 @@ def test_other_ends_take_the_whole_backward_pass(taken, build):
         lambda model: model.last.register_full_backward_hook,
         lambda model: model.last.register_backward_hook,
         lambda model: model.register_backward_hook,
-        lambda _: nn.modules.module.register_module_full_backward_hook,
+        lambda _: nn.modules.module.register_module_backward_hook,
     ],
     ids=["full", "layer", "model", "global"],
 )
-def test_hooks_that_are_registered_later_see_all_gradients(taken, register):
+def test_hooks_that_are_registered_later_see_all_gradients(taken, register, monkeypatch):
     """Also those that PyTorch registers on the node of what a module returns, and those of all modules."""
+    monkeypatch.setattr(nn.modules.module, "_global_is_full_backward_hook", None)
     model = Network().eval()
     explainer = seewhy.Explainer(model, "gradcam", layer="features")
     before = [explainer.heatmaps(INPUTS, CLASSES).values for _ in range(2)][-1]

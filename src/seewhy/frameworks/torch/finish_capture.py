@@ -64,7 +64,7 @@ def finish_capture(
         scores = scores.float()
         with translated_errors(inputs, FAILURES, None, message):
             closed_form = tap.closed_form(scores, activations)
-            takes_shortcut = shortcut is not None and tap.takes_shortcut and objective.selects_logits
+            takes_shortcut = shortcut is not None and tap.wants_gradients and objective.selects_logits
             gradients = tap.gradients(scores, xp, shortcut(read.logits, indices) if takes_shortcut else None)
     return Capture(
         activations=activations,

@@ -45,12 +45,11 @@ class LinearLayer(NamedTuple):
         """Whether the gradients of the result by the input are the weights, as far as can be seen.
 
         They are not where the weights or the bias are computed from what the input is computed from, where a type
-        computes in another precision or in its own way, or where a hook may change the gradients of the result.
+        computes in its own way, or where a hook may change the gradients of the result.
         """
         tensors = [self.result, self.entering, self.weights]
         return (
-            all(type(tensor) in PLAIN and tensor.dtype == torch.float32 for tensor in tensors)
-            and self.result.requires_grad
+            all(type(tensor) in PLAIN for tensor in tensors)
             and self.entering.requires_grad
             and self.weights.grad_fn is None
             and (self.bias is None or self.bias.grad_fn is None)

@@ -53,9 +53,9 @@ class TorchTap(Recorder):
         self._layers_by_node: dict[Any, str] = {}  # by the autograd node of a layer's output
 
     @property
-    def takes_shortcut(self) -> bool:
-        """Whether gradients may be computed in another way than by the whole backward pass."""
-        return self._derivatives == "gradients" and self._gradient_rule == "plain"
+    def wants_gradients(self) -> bool:
+        """Whether gradients are computed."""
+        return self._derivatives == "gradients"
 
     @property
     def is_guided(self) -> bool:
