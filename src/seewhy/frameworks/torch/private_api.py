@@ -204,9 +204,9 @@ def own_tensors(modules: Iterable[torch.nn.Module]) -> list[torch.Tensor]:
     ]
 
 
-def buffers(module: torch.nn.Module) -> dict[str, torch.Tensor | None]:
-    """Return the dictionary of a module's own buffers; assigning to it replaces a buffer."""
-    return module._buffers
+def buffers_of(modules: Iterable[torch.nn.Module]) -> list[dict[str, torch.Tensor | None]]:
+    """Return the modules' own dictionaries of buffers; assigning to one replaces a buffer."""
+    return [module._buffers for module in modules]
 
 
 def compiled_module(module: Any) -> torch.nn.Module | None:

@@ -12,7 +12,7 @@ from seewhy.frameworks.cleanup import restoring
 from seewhy.frameworks.torch.checkpoints import without_checkpoints
 from seewhy.frameworks.torch.modes import evaluation_mode
 from seewhy.frameworks.torch.private_api import (
-    buffers,
+    buffers_of,
     exclude_autograd,
     has_compiled,
     is_autograd_excluded,
@@ -112,16 +112,17 @@ class _Buffers(NamedTuple):
 
 
 @contextmanager
-def _preserve_buffers(modules: Iterable[Any], used_elsewhere: set[int]) -> Iterator[None]:
+def _preserve_buffers(modules: Sequence[Any], used_elsewhere: set[int]) -> Iterator[None]:
     """Restore every buffer's values on exit, but for the modules, by id, whose buffers another thread trains.
 
     All of them are copied, as any run may be the first that writes to one; PyTorch counts the writes. It runs before
     and after every capture.
     """
-    found = [(id(module), own) for module in modules if (own := buffers(module))]
+    kept = zip(modules, buffers_of(modules), strict=True)
     records = [
-        _Buffers(module, own, {name: buffer for name, buffer in own.items() if buffer is not None})
-        for module, own in found
+        _Buffers(id(module), own, {name: buffer for name, buffer in own.items() if buffer is not None})
+        for module, own in kept
+        if own
     ]
     tensors = [buffer for record in records for buffer in record.by_name.values()]
     versions = versions_of(tensors)
@@ -130,14 +131,13 @@ def _preserve_buffers(modules: Iterable[Any], used_elsewhere: set[int]) -> Itera
     def restore() -> None:
         own = [record for record in records if record.module not in used_elsewhere]
         for record in own:
-            for name, buffer in record.by_name.items():
-                record.kept_in[name] = buffer
+            _assign(record.kept_in, record.by_name)
         now = versions_of(tensors)
         if now == versions:
             return
-        kept = {id(buffer) for record in own for buffer in record.by_name.values()}
+        own_ids = {id(buffer) for record in own for buffer in record.by_name.values()}
         changes = zip(tensors, versions, now, strict=True)
-        written = {id(tensor) for tensor, before, after in changes if before != after} & kept
+        written = {id(tensor) for tensor, before, after in changes if before != after} & own_ids
         with torch.no_grad():
             for group, copy in copies:
                 for buffer, values in zip(group, _split_group(copy, group), strict=True):
@@ -146,6 +146,15 @@ def _preserve_buffers(modules: Iterable[Any], used_elsewhere: set[int]) -> Itera
 
     with restoring(restore):
         yield
+
+
+def _assign(mapping: Any, values: dict[str, NativeTensor]) -> None:
+    """Assign values to a dictionary, or to what TorchScript modules have instead, which has no `update`."""
+    if type(mapping) is dict:
+        mapping.update(values)
+    else:
+        for name, value in values.items():
+            mapping[name] = value
 
 
 def _groups(tensors: Iterable[NativeTensor]) -> list[list[NativeTensor]]:
