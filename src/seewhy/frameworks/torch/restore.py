@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 import torch
 
@@ -19,7 +19,7 @@ from seewhy.frameworks.torch.private_api import (
     modes,
     restore_modes,
     submodules,
-    versions_of,
+    version_of,
 )
 from seewhy.threads import ForkSafeLock
 from seewhy.types import NativeTensor
@@ -115,8 +115,7 @@ class _Buffers(NamedTuple):
 def _preserve_buffers(modules: Sequence[Any], used_elsewhere: set[int]) -> Iterator[None]:
     """Restore every buffer's values on exit, but for the modules, by id, whose buffers another thread trains.
 
-    All of them are copied, as any run may be the first that writes to one; PyTorch counts the writes. It runs before
-    and after every capture.
+    All of them are copied, as any run may be the first that writes to one. This happens in every capture.
     """
     kept = zip(modules, buffers_of(modules), strict=True)
     records = [
@@ -124,28 +123,55 @@ def _preserve_buffers(modules: Sequence[Any], used_elsewhere: set[int]) -> Itera
         for module, own in kept
         if own
     ]
-    tensors = [buffer for record in records for buffer in record.by_name.values()]
-    versions = versions_of(tensors)
-    copies = [(group, _copy_group(group)) for group in _groups(tensors)]
+    copies = [_Copy.of(group) for group in _groups(buffer for record in records for buffer in record.by_name.values())]
 
     def restore() -> None:
         own = [record for record in records if record.module not in used_elsewhere]
         for record in own:
             _assign(record.kept_in, record.by_name)
-        now = versions_of(tensors)
-        if now == versions:
+        if all(copy.is_unchanged() for copy in copies):
             return
         own_ids = {id(buffer) for record in own for buffer in record.by_name.values()}
-        changes = zip(tensors, versions, now, strict=True)
-        written = {id(tensor) for tensor, before, after in changes if before != after} & own_ids
-        with torch.no_grad():
-            for group, copy in copies:
-                for buffer, values in zip(group, _split_group(copy, group), strict=True):
-                    if id(buffer) in written:
-                        buffer.copy_(values)
+        for copy in copies:
+            copy.restore(own_ids)
 
     with restoring(restore):
         yield
+
+
+class _Copy(NamedTuple):
+    """The values of a group of buffers.
+
+    Attributes:
+        group: The buffers.
+        values: Of all of them.
+        version: How often the only one was written to; None where small ones are joined, whose values are compared:
+            PyTorch does not count what batch normalisation writes to its averages.
+    """
+
+    group: list[NativeTensor]
+    values: NativeTensor
+    version: int | None
+
+    @classmethod
+    def of(cls, group: list[NativeTensor]) -> Self:
+        """Copy a group."""
+        return cls(group, _copy_group(group), None if _is_small(group[0]) else version_of(group[0]))
+
+    def is_unchanged(self) -> bool:
+        """Whether the buffers have these values still."""
+        if not _is_small(self.group[0]):
+            return version_of(self.group[0]) == self.version
+        return torch.equal(_copy_group(self.group), self.values)
+
+    def restore(self, ids: set[int]) -> None:
+        """Restore the values of those of the buffers with these ids that have others."""
+        if self.is_unchanged():
+            return
+        for buffer, values in zip(self.group, _split_group(self.values, self.group), strict=True):
+            if id(buffer) in ids and not (_is_small(buffer) and torch.equal(buffer, values)):
+                with torch.inference_mode(buffer.is_inference()), torch.no_grad():
+                    buffer.copy_(values)
 
 
 def _assign(mapping: Any, values: dict[str, NativeTensor]) -> None:
@@ -161,12 +187,17 @@ def _groups(tensors: Iterable[NativeTensor]) -> list[list[NativeTensor]]:
     """Group tensors that one operation can copy: every batch normalisation has three small ones."""
     kinds: dict[Any, list[NativeTensor]] = defaultdict(list)
     for tensor in tensors:
-        kinds[(tensor.ndim, tensor.dtype, tensor.device, tensor.layout)].append(tensor)
+        kinds[(type(tensor), tensor.ndim, tensor.dtype, tensor.device, tensor.layout)].append(tensor)
     groups: list[list[NativeTensor]] = []
     for group in kinds.values():
-        is_small = group[0].ndim < 2 and group[0].layout == torch.strided and not group[0].is_quantized
-        groups += [group] if is_small else [[tensor] for tensor in group]
+        groups += [group] if _is_small(group[0]) else [[tensor] for tensor in group]
     return groups
+
+
+def _is_small(tensor: NativeTensor) -> bool:
+    """Whether buffers of this kind are joined, and compared by their values."""
+    is_plain = type(tensor) is torch.Tensor and tensor.layout == torch.strided and not tensor.is_quantized
+    return is_plain and tensor.ndim < 2 and not tensor.is_meta
 
 
 def _copy_group(group: list[NativeTensor]) -> NativeTensor:
