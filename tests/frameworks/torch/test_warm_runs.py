@@ -8,6 +8,7 @@ import pytest
 import seewhy
 from seewhy.errors import ModelRunError
 from seewhy.frameworks.cleanup import restoring
+from seewhy.targets import Class, Objective
 
 torch = pytest.importorskip("torch")
 nn = torch.nn
@@ -162,6 +163,66 @@ def test_what_only_a_later_run_writes_to_is_restored(step, change):
     for _ in range(2):
         np.testing.assert_array_equal(heatmaps(explainer), expected)
         assert state(model) == before
+
+
+class OfItsOwn(torch.Tensor):
+    """A type that refuses to be joined or compared with others."""
+
+    @classmethod
+    def __torch_function__(cls, func, types, args=(), kwargs=None):
+        if func in (torch.cat, torch.stack, torch.equal):
+            raise TypeError(f"no {func.__name__}")
+        return super().__torch_function__(func, types, args, kwargs or {})
+
+
+def test_buffers_of_other_types_are_restored():
+    model = Network().eval()
+    with torch.inference_mode():
+        model.register_buffer("inferred", torch.ones(3))
+    model.register_buffer("own", torch.ones(3).as_subclass(OfItsOwn))
+    model.register_buffer("large", torch.ones(3, 3))
+    model.register_buffer("meta", torch.ones(3, device="meta"))
+    model.register_buffer("missing", torch.tensor([torch.nan, 1.0]))
+    explainer = used(model)
+    expected = heatmaps(explainer)
+
+    def step(model):
+        with torch.inference_mode():
+            model.inferred += 1
+        for name in ("own", "large", "missing", "runs"):
+            getattr(model, name).mul_(3)
+
+    model.step = step
+    np.testing.assert_array_equal(heatmaps(explainer), expected)
+    for buffer in (model.inferred, model.own, model.large):
+        assert (buffer.numpy() == 1).all()
+    np.testing.assert_array_equal(model.missing.numpy(), [np.nan, 1])
+
+
+def test_gradients_of_one_capture_are_not_those_of_the_next():
+    """Where a backward pass of the model's own returns the same tensor each time."""
+    memory = torch.zeros(1, 6, 8, 8)
+
+    class Remembering(torch.autograd.Function):
+        @staticmethod
+        def forward(_, tensor):
+            return tensor.clone()
+
+        @staticmethod
+        def backward(_, gradients):
+            return memory.copy_(gradients)
+
+    class Model(Network):
+        def forward(self, images):
+            return self.last(Remembering.apply(self.features(images)).mean((2, 3)))
+
+    explainer = seewhy.Explainer(Model().eval().requires_grad_(False), "gradcam", layer="features")
+    captures = [
+        explainer.framework.capture(INPUTS[:1], explainer.layer_choices[0], Objective(Class((number,))))
+        for number in (0, 1)
+    ]
+    first, second = (capture.gradients.numpy() for capture in captures)
+    assert np.abs(first - second).max() > 0
 
 
 def test_buffers_are_restored_where_a_later_run_fails():
