@@ -64,8 +64,10 @@ def finish_capture(
         scores = scores.float()
         with translated_errors(inputs, FAILURES, None, message):
             closed_form = tap.closed_form(scores, activations)
-            takes_shortcut = shortcut is not None and tap.wants_gradients and objective.selects_logits
-            gradients = tap.gradients(scores, xp, shortcut(read.logits, indices) if takes_shortcut else None)
+            shorter: Shortcut | None = None
+            if shortcut is not None and tap.wants_gradients and objective.selects_logits:
+                shorter = shortcut(read.logits, indices)
+            gradients = tap.gradients(scores, xp, shorter)
     return Capture(
         activations=activations,
         gradients=gradients,

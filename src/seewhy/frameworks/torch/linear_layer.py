@@ -1,6 +1,6 @@
 """A linear layer that computes the logits: the gradient of a class by its input is the class's row of the weights.
 
-PyTorch would multiply a one for the class, and zeros for all others, with all of the weights: of a small network with a
+PyTorch would multiply a one for the class, and zeros for all others, with all of the weights: of a small model with a
 thousand classes, that takes longer than the rest of the backward pass.
 """
 
