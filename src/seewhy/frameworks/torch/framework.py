@@ -223,21 +223,29 @@ class Torch(Framework):
         with self._preserve_state(), torch.enable_grad():
             with recording_calls(tap.hooked_layers(layers.by_path), tap):
                 outputs = self._forward(inputs, trunk, tap, objective)
-            key = ("shortcut", call.path, call.execution, shape_key(inputs, with_batch=True), objective.output)
-            shortcut = partial(self._shortcut, functions, layers, key)
+            shortcut = partial(self._shortcut, functions, layers, call, inputs, objective)
             return finish_capture(tap, layer, outputs, objective, inputs, functions, self.xp, shortcut=shortcut)
 
     def _shortcut(
-        self, functions: FunctionRecorder, layers: Layers, key: Hashable, logits: NativeTensor, classes: NativeTensor
+        self,
+        functions: FunctionRecorder,
+        layers: Layers,
+        call: LayerCall,
+        inputs: InputBatch,
+        objective: Objective,
+        logits: NativeTensor,
+        classes: NativeTensor,
     ) -> Shortcut | None:
         """Return a shorter backward pass for the logits of classes (N, T).
 
         None if there is none, if hooks might see it, and for a single class, for which it takes as long.
         """
-        linear = functions.linear_layer(logits) if classes.shape[1] > 1 else None
+        count = classes.shape[1]
+        linear = functions.linear_layer(logits) if count > 1 else None
         if linear is None or has_backward_hooks(self._structure.found_modules):
             return None
-        return linear.shortcut(classes, layers.evidence, (key, classes.shape[1]))
+        key = (call.path, call.execution, shape_key(inputs, with_batch=True), objective.output, count)
+        return linear.shortcut(classes, layers.evidence, ("shortcut", key))
 
     def capture_attention(
         self, inputs: InputBatch, objective: Objective, derivatives: Derivatives = "gradients"

@@ -97,7 +97,7 @@ class FunctionRecorder(TorchFunctionMode):
         elif name in FINAL_ACTIVATIONS:
             classes = _softmax_size(tensor, args, kwargs) if "softmax" in name else None
             self._logits[result] = (FINAL_ACTIVATIONS[name], tensor, classes)
-        elif isinstance(tensor, torch.Tensor) and tensor is not result and tensor in self._logits:
+        elif self._logits and isinstance(tensor, torch.Tensor) and tensor is not result and tensor in self._logits:
             self._logits[result] = self._logits[tensor]
         elif isinstance(result, torch.Tensor) and self._is_product(tensor):
             self._products[result] = version_of(result)
@@ -109,7 +109,7 @@ class FunctionRecorder(TorchFunctionMode):
             return
         tensors = [value for value in args if isinstance(value, torch.Tensor)]
         if name in PRODUCTS:
-            is_product = not any(value in self._logits for value in tensors)
+            is_product = not (self._logits and any(value in self._logits for value in tensors))
         else:
             products = [value for value in tensors if self._is_product(value)]
             is_product = len(products) == 1 and all(value.ndim < 2 for value in tensors if value is not products[0])
@@ -120,7 +120,7 @@ class FunctionRecorder(TorchFunctionMode):
 
     def _is_product(self, tensor: Any) -> bool:
         """Whether a tensor was recorded as a matrix product, and was not written to since."""
-        version = self._products.get(tensor) if isinstance(tensor, torch.Tensor) else None
+        version = self._products.get(tensor) if self._products and isinstance(tensor, torch.Tensor) else None
         return version is not None and bool(version == version_of(tensor))
 
 
