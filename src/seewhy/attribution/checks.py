@@ -151,12 +151,13 @@ def other_batch_axis(output: str, images: int) -> LayerError:
 
 def check_finite(heatmaps: FloatArray, scores: FloatArray) -> None:
     """Raise ModelRunError if the heatmaps (N, T, *space) or the scores (N, T) hold NaN or infinite values."""
+    if np.isfinite(heatmaps).all() and np.isfinite(scores).all():
+        return
     finite = np.isfinite(heatmaps).reshape(len(heatmaps), -1).all(axis=1) & np.isfinite(scores).all(axis=1)
-    if not finite.all():
-        raise ModelRunError(
-            f"The model gave NaN or infinite values for image {int(np.argmin(finite))} of the batch: its weights "
-            "may be damaged, or its arithmetic too narrow (float16)."
-        )
+    raise ModelRunError(
+        f"The model gave NaN or infinite values for image {int(np.argmin(finite))} of the batch: its weights may be "
+        "damaged, or its arithmetic too narrow (float16)."
+    )
 
 
 def check_saturation(heatmaps: FloatArray, scores: FloatArray) -> None:

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def restoring(restore: Callable[[], None]) -> Iterator[None]:
-    """Call a function when this is left, and again after that: the first call may be interrupted, as by Ctrl+C.
+    """Call a function when this is left, and again if that call was interrupted, as by Ctrl+C.
 
     An error that an interrupt led to is replaced by the interrupt: an interrupted framework may fail while it closes
     its contexts.
@@ -16,18 +16,20 @@ def restoring(restore: Callable[[], None]) -> Iterator[None]:
         restore: Restores everything, or the rest if it was called before. It must know what to restore before the
             first change, so that an interrupt between a change and its record leaves nothing behind.
     """
-    earlier = sys.exception()
+    earlier, is_restored = sys.exception(), False
     try:
         try:
             yield
         finally:
             restore()
+            is_restored = True
     except Exception as error:
         if (interrupt := interrupt_behind(error, earlier)) is not None:
             raise interrupt from None
         raise
     finally:
-        restore()
+        if not is_restored:
+            restore()
 
 
 def interrupt_behind(error: BaseException, earlier: BaseException | None) -> KeyboardInterrupt | None:

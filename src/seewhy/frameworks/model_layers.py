@@ -52,19 +52,35 @@ class ModelLayers:
 
     @contextmanager
     def held(self) -> Iterator[None]:
-        """Have `now` return to this thread what it returns now, while nothing runs or changes the model."""
-        outer = getattr(self._held, "layers", None)
-        self._held.layers = self.now()
+        """Have `now` return to this thread what it returns now, while nobody changes the model but its own runs."""
+        outer = vars(self._held).copy()
+        self._held.layers, self._held.has_run = self.now(), False
         try:
             yield
         finally:
-            self._held.layers = outer
+            vars(self._held).clear()
+            vars(self._held).update(outer)
+
+    def run(self) -> None:
+        """Record that the model runs, which may change it: `for_run` looks its layers up again."""
+        self._held.has_run = True
+
+    def for_run(self) -> Layers:
+        """Return the layers that the model has before a run; `now` returns them from then on where it is held."""
+        held: Layers | None = getattr(self._held, "layers", None)
+        if held is not None and not self._held.has_run:
+            return held
+        layers = self._look_up()
+        if held is not None:
+            self._held.layers = layers
+        return layers
 
     def now(self) -> Layers:
         """Return the layers that the model has now."""
         held: Layers | None = getattr(self._held, "layers", None)
-        if held is not None:
-            return held
+        return self._look_up() if held is None else held
+
+    def _look_up(self) -> Layers:
         structure = self._structure()
         known, layers = self._found  # read once, and after the structure: another thread may find new layers meanwhile
         if structure != known:

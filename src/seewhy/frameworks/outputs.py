@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, NamedTuple
 
 from seewhy.errors import ModelError, OptionError, TargetError
@@ -31,9 +32,25 @@ class Outputs:
 
     @classmethod
     def read(
-        cls, raw: NativeTensor, logits: NativeTensor, activation: FinalActivation, xp: Namespace, tree: ArrayTree = None
+        cls,
+        raw: NativeTensor,
+        logits: NativeTensor,
+        activation: FinalActivation,
+        xp: Namespace,
+        tree: ArrayTree = None,
+        softmax: "Softmax | None" = None,
     ) -> "Outputs":
-        """Read an output (N, ...) whose final activation was bypassed, leaving float32 `logits`."""
+        """Read an output (N, ...) whose final activation was bypassed, leaving float32 `logits`.
+
+        Args:
+            raw: The output.
+            logits: The input of its final activation.
+            activation: That activation.
+            xp: The namespace of both.
+            tree: All outputs, or None.
+            softmax: The framework's own softmax over the last axis; None computes it with functions of `xp`.
+        """
+        softmax = partial(_softmax, xp=xp) if softmax is None else softmax
         if len(logits.shape) != 2:
             return cls(raw, _as_two_classes(logits, activation, xp), None, tree, activation)
         if activation == "sigmoid" and logits.shape[1] == 1:
@@ -41,11 +58,11 @@ class Outputs:
         if activation == "sigmoid":
             probabilities = xp.sigmoid(logits)
         elif activation == "softmax":
-            probabilities = _softmax(logits, xp)
+            probabilities = softmax(logits)
         elif logits.shape[1] == 1 or activation == "embedding":
             probabilities = None
         else:
-            probabilities = _softmax(logits, xp) if activation == "logits" else _probabilities(logits, xp)
+            probabilities = softmax(logits) if activation == "logits" else _probabilities(logits, xp, softmax)
         return cls(raw, logits, probabilities, tree, activation)
 
     @property
@@ -71,6 +88,9 @@ class Outputs:
             raise OptionError("score='probability' needs class scores, which the model's outputs are not; use 'logit'.")
         return self.probabilities
 
+
+Softmax = Callable[[NativeTensor], NativeTensor]
+"""Computes the softmax over the last axis."""
 
 BypassFinalActivation = Callable[[NativeTensor], tuple[FinalActivation, NativeTensor]]
 """Finds the final activation of an output, and the logits that it was applied to."""
@@ -179,14 +199,14 @@ def _as_two_classes(logits: NativeTensor, activation: FinalActivation, xp: Names
     return xp.concatenate([-logits, logits], axis=axes[0]) if len(axes) == 1 else logits
 
 
-def _probabilities(outputs: NativeTensor, xp: Namespace) -> NativeTensor:
+def _probabilities(outputs: NativeTensor, xp: Namespace, softmax: Softmax) -> NativeTensor:
     """Return the softmax of logits, or the outputs where they are probabilities already, as a mean of softmaxes is.
 
     Each row is decided by its values, for another image must not change it. So this is the last resort, where the
     model's last operation does not tell.
     """
     total, least = xp.sum(outputs, axis=-1, keepdims=True), xp.min(outputs, axis=-1, keepdims=True)
-    return xp.where((least >= 0) & (xp.abs(total - 1) < 1e-3), outputs, _softmax(outputs, xp))
+    return xp.where((least >= 0) & (xp.abs(total - 1) < 1e-3), outputs, softmax(outputs))
 
 
 def _softmax(logits: NativeTensor, xp: Namespace) -> NativeTensor:

@@ -134,6 +134,8 @@ class Class(Target):
 
     def arrays(self, count: int) -> tuple[NDArray[Any], ...]:
         indices = np.array(self._rows, dtype=np.int32)
+        if len(indices) == count:
+            return (indices,)
         return (np.ascontiguousarray(np.broadcast_to(indices, (count, indices.shape[1]))),)
 
     @property

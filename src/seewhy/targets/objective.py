@@ -43,6 +43,11 @@ class Objective(ShortRepr):
         """Whether one output of the model is selected; if not, all of them are read and none need be named."""
         return self.output is not None or self.target.reads_one_output
 
+    @property
+    def selects_logits(self) -> bool:
+        """Whether every score is the logit of the class whose index it has."""
+        return self.target.is_classes and self.score == "logit" and self.contrast is None
+
     def __call__(
         self, output: Tensor, arrays: Sequence[Tensor], xp: Namespace, all_outputs: Any = None
     ) -> TargetScores:

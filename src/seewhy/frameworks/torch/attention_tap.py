@@ -17,7 +17,7 @@ from seewhy.frameworks.torch.attention_recorder import AttentionMaps, AttentionM
 from seewhy.frameworks.torch.failures import FAILURES
 from seewhy.frameworks.torch.logits import FunctionRecorder, select_torch_outputs
 from seewhy.frameworks.torch.precision import without_autocast
-from seewhy.frameworks.torch.tap import TARGETS_AT_ONCE, has_python_backward, uses_float16
+from seewhy.frameworks.torch.tap import TARGETS_AT_ONCE, backward_facts
 from seewhy.frameworks.torch.tensors import detach, target_arrays, to_array
 from seewhy.frameworks.torch.without_autograd import Trunk
 from seewhy.targets import Objective
@@ -136,7 +136,7 @@ class AttentionTap(AttentionMode):
         """Return the gradients (N, T, H, Lq, Lk) of float32 scores (N, T), of every map."""
         if not scores.requires_grad:
             raise no_gradient_to_attention()
-        if not uses_float16(scores):
+        if not backward_facts(scores).uses_float16:
             return self._by_map(self._backward(scores.sum(dim=0)), count)
 
         def run(scale: FloatArray) -> NativeTensor:
@@ -161,7 +161,7 @@ class AttentionTap(AttentionMode):
     def _backward(self, totals: NativeTensor, *, keep_graph: bool = False) -> list[list[NativeTensor]]:
         """Return the gradients of totals (T,): of the targets of each pass (t, ...), of every map."""
         count = len(totals)
-        at_once = 1 if count == 1 or has_python_backward(totals) else min(count, TARGETS_AT_ONCE)
+        at_once = 1 if count == 1 or backward_facts(totals).has_python else min(count, TARGETS_AT_ONCE)
         seeds = torch.split(torch.eye(count, dtype=totals.dtype, device=totals.device), at_once)
         passes = []
         for seed in seeds:

@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import Any, final
+from typing import Any, NamedTuple, Self, final
 
 import torch
 
@@ -158,6 +158,45 @@ def unwrap(model: Any) -> Any:
         model = inner
 
 
+class _Found(NamedTuple):
+    """Every module of a model, and what its children were.
+
+    Attributes:
+        modules: Each once.
+        children: Of each, with their names and in order; equal lists are of equal structures.
+        by_name: Of each, as a dictionary; None for a TorchScript module, which is walked through in every run.
+        several: The modules that have several children, whose order matters.
+        names: Of their children.
+    """
+
+    modules: list[torch.nn.Module]
+    children: list[tuple[tuple[str, torch.nn.Module | None], ...]]
+    by_name: list[dict[str, torch.nn.Module | None] | None]
+    several: list[torch.nn.Module]
+    names: list[tuple[str, ...]]
+
+    @classmethod
+    def of(cls, model: torch.nn.Module) -> Self:
+        """Walk through a model."""
+        modules, visited = [model], {id(model)}
+        for parent in modules:  # which grows
+            for child in submodules(parent):
+                if id(child) not in visited:
+                    visited.add(id(child))
+                    modules.append(child)
+        own = children_of(modules)
+        children = [tuple(each.items()) for each in own]
+        by_name = [dict(each) if isinstance(each, dict) else None for each in own]
+        several = [
+            module for module, names in zip(modules, by_name, strict=True) if names is not None and len(names) > 1
+        ]
+        return cls(modules, children, by_name, several, list(map(tuple, children_of(several))))
+
+    def is_now(self) -> bool:
+        """Whether the modules have these children still; dictionaries are equal in any order of their names."""
+        return children_of(self.modules) == self.by_name and list(map(tuple, children_of(self.several))) == self.names
+
+
 @final
 class Structure:
     """Every module of a model, with its children and their names, quicker than `modules_by_path`.
@@ -168,23 +207,26 @@ class Structure:
 
     def __init__(self, model: torch.nn.Module) -> None:
         self._model = model
-        self._found = self._walk()
+        self._found = _Found.of(model)
 
-    def __call__(self) -> list[tuple[tuple[str, torch.nn.Module | None], ...]]:
+    def __call__(self) -> list[Any]:
         """Return the children of each module; equal lists are of equal structures."""
-        modules, known = self._found
-        if children_of(modules) != known:
-            self._found = self._walk()
-        return self._found[1]
+        return self._now().children
 
-    def _walk(self) -> tuple[list[torch.nn.Module], list[tuple[tuple[str, torch.nn.Module | None], ...]]]:
-        modules, visited = [self._model], {id(self._model)}
-        for parent in modules:  # which grows
-            for child in submodules(parent):
-                if id(child) not in visited:
-                    visited.add(id(child))
-                    modules.append(child)
-        return modules, children_of(modules)
+    def modules(self) -> list[torch.nn.Module]:
+        """Return every module that the model has now, each once."""
+        return self._now().modules
+
+    @property
+    def found_modules(self) -> list[torch.nn.Module]:
+        """Every module that the model had when they were last looked up."""
+        return self._found.modules
+
+    def _now(self) -> _Found:
+        found = self._found
+        if not found.is_now():
+            found = self._found = _Found.of(self._model)
+        return found
 
 
 def modules_by_path(model: torch.nn.Module) -> dict[str, Any]:

@@ -9,12 +9,16 @@ from seewhy.frameworks.layouts import channels_last
 from seewhy.frameworks.recorder import translated_errors
 from seewhy.frameworks.structures import ArrayTree, InputBatch, image_count, map_tree
 from seewhy.frameworks.torch.failures import FAILURES
+from seewhy.frameworks.torch.linear_layer import Shortcut
 from seewhy.frameworks.torch.logits import FunctionRecorder, select_torch_outputs
 from seewhy.frameworks.torch.precision import without_autocast
 from seewhy.frameworks.torch.tap import TorchTap
 from seewhy.frameworks.torch.tensors import detach, target_arrays
 from seewhy.targets import Objective
 from seewhy.types import Capture, Namespace, NativeTensor
+
+FindShortcut = Callable[[NativeTensor, NativeTensor], Shortcut | None]
+"""Finds a shorter backward pass for logits (N, C), of which classes (N, T) are scored."""
 
 
 def finish_capture(
@@ -26,6 +30,7 @@ def finish_capture(
     functions: FunctionRecorder,
     xp: Namespace,
     message: Callable[[Exception], object] = str,
+    shortcut: FindShortcut | None = None,
 ) -> Capture:
     """Compute the scores and their derivatives. Gradients must be enabled.
 
@@ -38,6 +43,7 @@ def finish_capture(
         functions: Recorded the functions of the head.
         xp: The namespace for the target.
         message: Returns the message of an exception of the model.
+        shortcut: Finds a shorter backward pass for the logits of classes; None to take the whole.
 
     Raises:
         LayerError: The layer was not called.
@@ -58,7 +64,10 @@ def finish_capture(
         scores = scores.float()
         with translated_errors(inputs, FAILURES, None, message):
             closed_form = tap.closed_form(scores, activations)
-            gradients = tap.gradients(scores, xp)
+            shorter: Shortcut | None = None
+            if shortcut is not None and tap.wants_gradients and objective.selects_logits:
+                shorter = shortcut(read.logits, indices)
+            gradients = tap.gradients(scores, xp, shorter)
     return Capture(
         activations=activations,
         gradients=gradients,

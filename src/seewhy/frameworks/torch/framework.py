@@ -11,10 +11,8 @@ from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import replace
 from functools import partial
-from itertools import chain
 from typing import Any, final
 
-import array_api_compat.torch as xp
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -52,6 +50,7 @@ from seewhy.frameworks.structures import (
     only_leaf,
     shape_key,
 )
+from seewhy.frameworks.torch import array_namespace as xp
 from seewhy.frameworks.torch import hugging_face, ultralytics
 from seewhy.frameworks.torch.attention_links import LinkRecorder
 from seewhy.frameworks.torch.attention_recorder import AttentionMaps, AttentionRecorder
@@ -82,12 +81,13 @@ from seewhy.frameworks.torch.finish_capture import finish_capture
 from seewhy.frameworks.torch.forward_parameters import ForwardParameters
 from seewhy.frameworks.torch.kernels import kernels_of, replaced_kernels
 from seewhy.frameworks.torch.layouts import TorchLayouts
+from seewhy.frameworks.torch.linear_layer import Shortcut
 from seewhy.frameworks.torch.logits import FunctionRecorder, select_torch_outputs
 from seewhy.frameworks.torch.onnx import export, input_names
 from seewhy.frameworks.torch.origins import ValueRecorder, find_origins
 from seewhy.frameworks.torch.precision import autocast_to, without_autocast
-from seewhy.frameworks.torch.private_api import own_tensors, remove_hook
-from seewhy.frameworks.torch.restore import preserve_state
+from seewhy.frameworks.torch.private_api import has_backward_hooks, own_tensors, remove_hook
+from seewhy.frameworks.torch.restore import preserve_modules
 from seewhy.frameworks.torch.stem import StemComplete, StemRecorder, stem_values
 from seewhy.frameworks.torch.tap import TorchTap
 from seewhy.frameworks.torch.tensors import first_float_tensor, target_arrays, to_array, to_bytes
@@ -128,7 +128,8 @@ class Torch(Framework):
         self._model = unwrap(model)
         check_precision(precision, map(_type_name, self._model.parameters()))
         self._precision = precision
-        self._model_layers = ModelLayers(lambda: modules_by_path(self._model), Structure(self._model))
+        self._structure = Structure(self._model)
+        self._model_layers = ModelLayers(lambda: modules_by_path(self._model), self._structure)
         self._calls = CompiledCache()
         self._parameters = ForwardParameters(self._model)
         self._autograd_use = AutogradUse()
@@ -145,12 +146,16 @@ class Torch(Framework):
         )
         return fingerprint(modules, ((name, to_bytes(value)) for name, value in states))
 
+    def explaining(self, inputs: InputBatch) -> AbstractContextManager[None]:
+        """Look up the layers once before each run of the model, and not again for what earlier runs have shown."""
+        return self._model_layers.held()
+
     def layer_paths(self) -> tuple[str, ...]:
-        return tuple(self._model_layers.now().by_path)
+        return tuple(self._model_layers.for_run().by_path)
 
     def path_of(self, layer: object) -> str | None:
         return next(
-            (path for path, module in self._model_layers.now().by_path.items() if module is unwrap(layer)), None
+            (path for path, module in self._model_layers.for_run().by_path.items() if module is unwrap(layer)), None
         )
 
     def input_shape(self) -> None:
@@ -202,7 +207,7 @@ class Torch(Framework):
         return array
 
     def calls(self, inputs: InputBatch) -> tuple[LayerCall, ...]:
-        return self._calls_of(self._model_layers.now(), inputs)
+        return self._calls_of(self._model_layers.for_run(), inputs)
 
     def move_to(self, device: Device) -> None:
         move_module(self._model, device)
@@ -216,7 +221,7 @@ class Torch(Framework):
                 probabilities = selected.read(selected.tensors).probabilities
             return None if probabilities is None else probabilities.detach()
 
-        with preserve_state(self._model):
+        with self._preserve_state():
             return self._autograd_use.run(run)
 
     def capture(
@@ -227,14 +232,36 @@ class Torch(Framework):
         derivatives: Derivatives = "gradients",
         gradient_rule: GradientRule = "plain",
     ) -> Capture:
-        functions, layers = FunctionRecorder(), self._model_layers.now()
+        functions, layers = FunctionRecorder(), self._model_layers.for_run()
         call = self._tapped_call(layers, inputs, layer)
         trunk = Trunk(functions, needs_autograd=self._autograd_use.is_needed)
         tap = TorchTap(call, trunk, derivatives, gradient_rule)
-        with preserve_state(self._model), torch.enable_grad():
+        with self._preserve_state(), torch.enable_grad():
             with recording_calls(tap.hooked_layers(layers.by_path), tap):
                 outputs = self._forward(inputs, trunk, tap, objective)
-            return finish_capture(tap, layer, outputs, objective, inputs, functions, self.xp)
+            shortcut = partial(self._shortcut, functions, layers, call, inputs, objective)
+            return finish_capture(tap, layer, outputs, objective, inputs, functions, self.xp, shortcut=shortcut)
+
+    def _shortcut(
+        self,
+        functions: FunctionRecorder,
+        layers: Layers,
+        call: LayerCall,
+        inputs: InputBatch,
+        objective: Objective,
+        logits: NativeTensor,
+        classes: NativeTensor,
+    ) -> Shortcut | None:
+        """Return a shorter backward pass for the logits of classes (N, T).
+
+        None if there is none, if hooks might see it, and for a single class, for which it takes as long.
+        """
+        count = classes.shape[1]
+        linear = functions.linear_layer(logits) if count > 1 else None
+        if linear is None or has_backward_hooks(self._structure.found_modules):
+            return None
+        key = (call.path, call.execution, shape_key(inputs, with_batch=True), objective.output, count)
+        return linear.shortcut(classes, layers.evidence, ("shortcut", key))
 
     def scorer(self, objective: Objective) -> Scorer:
         is_bypassed: bool | None = None  # whether the first batch had a final activation to bypass
@@ -252,7 +279,7 @@ class Torch(Framework):
             return scores.float()
 
         def score(inputs: InputBatch) -> NativeTensor:
-            with preserve_state(self._model):
+            with self._preserve_state():
                 if is_bypassed is False and objective.score == "logit":  # nothing has to be recorded
                     with self._autograd_use.grad_mode():
                         return run(inputs, FunctionRecorder(), nullcontext())
@@ -266,7 +293,7 @@ class Torch(Framework):
         functions = FunctionRecorder()
         maps = self._attention_maps(inputs)
         tap = AttentionTap(maps, Trunk(functions, needs_autograd=self._autograd_use.is_needed), derivatives)
-        with preserve_state(self._model), torch.enable_grad():
+        with self._preserve_state(), torch.enable_grad():
             outputs = self._forward(inputs, tap.open())
             return tap.finish(outputs, objective, inputs, functions, self.xp)
 
@@ -279,11 +306,11 @@ class Torch(Framework):
         def record() -> tuple[bool, ...]:
             trunk = Trunk(FunctionRecorder(), needs_autograd=self._autograd_use.is_needed)
             recorder = LinkRecorder([*self._model.parameters(), *self._model.buffers()], trunk)
-            with preserve_state(self._model), torch.enable_grad():
+            with self._preserve_state(), torch.enable_grad():
                 self._forward(inputs, recorder.open())
             return recorder.links(positions)
 
-        key = ("attention links", self._model_layers.now().version, shape_key(inputs))
+        key = ("attention links", self._model_layers.for_run().version, shape_key(inputs))
         links: tuple[bool, ...] = self._calls.get(key, record) if len(positions) > 1 else ()
         return links
 
@@ -295,36 +322,36 @@ class Torch(Framework):
             return recorder.maps(image_count(inputs))
 
         def record() -> AttentionMaps:
-            with preserve_state(self._model):
+            with self._preserve_state():
                 return self._autograd_use.run(run)
 
-        key = ("attention", self._model_layers.now().version, shape_key(inputs))
+        key = ("attention", self._model_layers.for_run().version, shape_key(inputs))
         maps: AttentionMaps = self._calls.get(key, record)
         return maps
 
     def detector(self, inputs: InputBatch) -> DetectorRunner | None:
         if not self._is_read:
-            self._calls_of(self._model_layers.now(), inputs)
+            self._calls_of(self._model_layers.for_run(), inputs)
             if self._detector is not None and image_count(inputs) > 1:
                 # Each image is run alone from now on, and a model that loops over images calls layers once then.
                 self._calls = CompiledCache()
         return None if self._detector is None else self
 
     def detections(self, inputs: InputBatch) -> tuple[DetectedBox, ...]:
-        with preserve_state(self._model):
+        with self._preserve_state():
             return find_detections(self._autograd_use.run(partial(self._found, inputs)))
 
     def class_logit_entries(self, inputs: InputBatch, numbers: Sequence[int]) -> list[tuple[int, int]]:
-        with preserve_state(self._model), torch.no_grad():
+        with self._preserve_state(), torch.no_grad():
             return find_entries(self._found(inputs, FunctionRecorder(), is_differentiated=True), numbers)
 
     def detection_reaches(self, inputs: InputBatch, objective: Objective) -> list[dict[tuple[str, int], InputBox]]:
-        functions, layers = FunctionRecorder(), self._model_layers.now()
+        functions, layers = FunctionRecorder(), self._model_layers.for_run()
         calls = {
             (call.path, call.execution): call for call in self._calls_of(layers, inputs) if len(call.shape or ()) == 3
         }
         recorder = ReachRecorder(calls)
-        with preserve_state(self._model), torch.enable_grad():
+        with self._preserve_state(), torch.enable_grad():
             with recording_calls({path: layers.by_path[path] for path, _ in calls}, recorder):
                 outputs = self._forward(inputs, functions, recorder, objective)
             selected = select_torch_outputs(outputs, objective, functions, self.xp)
@@ -333,20 +360,20 @@ class Torch(Framework):
             return [recorder.reaches(score) for score in scores[0]]
 
     def kernels(self) -> Kernels:
-        return kernels_of({"": self._model, **self._model_layers.now().by_path})
+        return kernels_of({"": self._model, **self._model_layers.for_run().by_path})
 
     @contextmanager
     def with_kernels(self, kernels: Kernels) -> Iterator[Framework]:
-        with replaced_kernels({"": self._model, **self._model_layers.now().by_path}, kernels):
+        with replaced_kernels({"": self._model, **self._model_layers.for_run().by_path}, kernels):
             yield self
 
     def weights_version(self) -> Hashable:
-        layers = self._model_layers.now()
+        layers = self._model_layers.for_run()
         tensors = own_tensors((self._model, *layers.by_path.values()))
         return (layers.version, self._weights_version(tensors))
 
     def export_onnx(self, inputs: InputBatch) -> ExportedGraph:
-        with preserve_state(self._model):
+        with self._preserve_state():
             outputs = self._autograd_use.run(lambda functions: self._forward(inputs, functions))
         structure, _ = numbered(outputs, torch.is_tensor)
         names = input_names(inputs)
@@ -354,11 +381,11 @@ class Torch(Framework):
 
     def head(self, inputs: InputBatch, layer: LayerChoice, objective: Objective) -> Head:
         functions, tape, objective = FunctionRecorder(), Tape(), objective.for_image(0)
-        layers = self._model_layers.now()
+        layers = self._model_layers.for_run()
         call = self._tapped_call(layers, inputs, layer)
         tap = TapeTap(call, tape)
         hooks = recording_calls(tap.hooked_layers(layers.by_path), tap)
-        with preserve_state(self._model), self._autograd_use.grad_mode(), tape.recording(), hooks:
+        with self._preserve_state(), self._autograd_use.grad_mode(), tape.recording(), hooks:
             outputs = self._forward(inputs, functions, tap)
             selected = select_torch_outputs(outputs, objective, functions, self.xp)
         scores = tape.head(tap, selected, objective, self.xp)
@@ -367,7 +394,7 @@ class Torch(Framework):
     def clamp(
         self, inputs: InputBatch, layer: LayerChoice, objective: Objective, activations: FloatArray
     ) -> NativeTensor:
-        layers, objective = self._model_layers.now(), objective.for_image(0)
+        layers, objective = self._model_layers.for_run(), objective.for_image(0)
         call = self._tapped_call(layers, inputs, layer)
 
         def run(functions: FunctionRecorder) -> NativeTensor:
@@ -376,23 +403,23 @@ class Torch(Framework):
                 outputs = self._forward(inputs, functions, tap)
             return clamped_scores(tap, outputs, objective, functions, self.xp)
 
-        with preserve_state(self._model):
+        with self._preserve_state():
             return self._autograd_use.run(run)
 
     def carrying_calls(self, inputs: InputBatch, objective: Objective) -> frozenset[tuple[str, int]] | None:
-        functions, layers, recorder = FunctionRecorder(), self._model_layers.now(), EdgeRecorder()
+        functions, layers, recorder = FunctionRecorder(), self._model_layers.for_run(), EdgeRecorder()
         try:
-            with preserve_state(self._model), torch.enable_grad(), recording_calls(layers.by_path, recorder):
+            with self._preserve_state(), torch.enable_grad(), recording_calls(layers.by_path, recorder):
                 outputs = self._forward(inputs, functions, recorder)
                 selected = select_torch_outputs(outputs, objective, functions, self.xp)
                 return recorder.carrying(selected.tensors)
         except ModelRunError:  # its input cannot be differentiated, unless the model fails without that too
-            with preserve_state(self._model):
+            with self._preserve_state():
                 self._autograd_use.run(lambda functions: self._forward(inputs, functions))
             return None
 
     def origins(self, inputs: InputBatch) -> Mapping[tuple[str, int], frozenset[int]]:
-        layers = self._model_layers.now()
+        layers = self._model_layers.for_run()
 
         def run(batch: InputBatch, functions: FunctionRecorder) -> Mapping[tuple[str, int], NativeTensor]:
             recorder = ValueRecorder()
@@ -401,7 +428,7 @@ class Torch(Framework):
             return recorder.values
 
         def find() -> dict[tuple[str, int], frozenset[int]]:
-            with preserve_state(self._model):
+            with self._preserve_state():
                 return find_origins(image_at(inputs, 0), lambda batch: self._autograd_use.run(partial(run, batch)))
 
         found: dict[tuple[str, int], frozenset[int]] = self._calls.get(
@@ -433,7 +460,8 @@ class Torch(Framework):
         image = only_leaf(inputs)
         if isinstance(image, (list, dict)):
             return False
-        convolutions = [layer for layer in self._model_layers.now().by_path.values() if isinstance(layer, CONVOLUTIONS)]
+        layers = self._model_layers.for_run().by_path.values()
+        convolutions = [layer for layer in layers if isinstance(layer, CONVOLUTIONS)]
         convolution_inputs: list[Any] = []
 
         def record_input(_: Any, arguments: Any) -> None:
@@ -443,7 +471,7 @@ class Torch(Framework):
             for layer in convolutions:
                 remove_hook(layer, record_input)
 
-        with preserve_state(self._model), restoring(remove):
+        with self._preserve_state(), restoring(remove):
             for layer in convolutions:
                 layer.register_forward_pre_hook(record_input)
             self._autograd_use.run(lambda functions: self._forward(inputs, functions))
@@ -454,11 +482,11 @@ class Torch(Framework):
             return method(capture)
 
     def _stem(self, inputs: InputBatch, layer: LayerChoice, leaf: int) -> list[StemInput]:
-        layers = self._model_layers.now()
+        layers = self._model_layers.for_run()
         call = self._tapped_call(layers, inputs, layer)
         recorder = StemRecorder(call, leaf)
         hooks = recording_calls({call.path: layers.by_path[call.path]}, recorder)
-        with suppress(StemComplete), preserve_state(self._model), self._autograd_use.grad_mode(), hooks:
+        with suppress(StemComplete), self._preserve_state(), self._autograd_use.grad_mode(), hooks:
             self._forward(inputs, recorder, recorder)
         return recorder.found
 
@@ -479,7 +507,7 @@ class Torch(Framework):
             return recorder.calls
 
         def calls_for(batch: InputBatch) -> list[LayerCall]:
-            with preserve_state(self._model):
+            with self._preserve_state():
                 return self._autograd_use.run(partial(run, batch))
 
         def record() -> tuple[LayerCall, ...]:
@@ -487,6 +515,11 @@ class Torch(Framework):
 
         calls: tuple[LayerCall, ...] = self._calls.get((layers.version, shape_key(inputs)), record)
         return calls
+
+    def _preserve_state(self) -> AbstractContextManager[None]:
+        """Return the context in which the model runs."""
+        self._model_layers.run()
+        return preserve_modules(self._structure.modules)
 
     def _forward(
         self,
@@ -541,13 +574,19 @@ class Torch(Framework):
 
     def _to_tensor(self, array: NDArray[Any]) -> NativeTensor:
         """Copy an array to the model's device and memory format, and floating-point numbers to its type."""
-        like = first_float_tensor(chain(self._model.parameters(), self._model.buffers()))
+        like = kernel = None
+        for weights in self._model.parameters():
+            like = weights if like is None and weights.is_floating_point() else like
+            kernel = weights if kernel is None and weights.ndim == 4 else kernel
+            if like is not None and (kernel is not None or array.ndim != 4):
+                break
+        if like is None:
+            like = first_float_tensor(self._model.buffers())
         if like is None:
             return torch.tensor(array, device="cpu")
         if not is_float(array):
             return torch.tensor(array, device=like.device)
         tensor = torch.tensor(array, dtype=like.dtype, device=like.device)
-        kernel = next((weights for weights in self._model.parameters() if weights.ndim == 4), None)
         if kernel is None or tensor.ndim != 4 or kernel.is_contiguous():
             return tensor
         is_last = kernel.is_contiguous(memory_format=torch.channels_last)

@@ -10,6 +10,7 @@ from torch.utils.weak import WeakTensorKeyDictionary
 
 from seewhy.frameworks.outputs import Outputs, SelectedOutputs, select_outputs
 from seewhy.frameworks.structures import ArrayTree
+from seewhy.frameworks.torch.linear_layer import LinearLayer
 from seewhy.frameworks.torch.private_api import DIFFERENTIATING, exclude_autograd, is_autograd_excluded, version_of
 from seewhy.frameworks.torch.two_towers import ImageEmbedding
 from seewhy.targets import Objective
@@ -57,6 +58,7 @@ class FunctionRecorder(TorchFunctionMode):
         self._logits: Any = WeakTensorKeyDictionary()
         # With their versions: a function may overwrite a product, as `probabilities.exp_()` does.
         self._products: Any = WeakTensorKeyDictionary()
+        self._linear: LinearLayer | None = None  # the last one; its input is part of the graph of its result
 
     def __torch_function__(
         self, func: Callable[..., Any], types: Iterable[type], args: tuple[Any, ...] = (), kwargs: Any = None
@@ -75,7 +77,12 @@ class FunctionRecorder(TorchFunctionMode):
         # A softmax over another axis than that of the classes has no logits for the classes.
         if activation == "softmax" and raw.ndim == 2 and classes != raw.shape[1]:
             return "linear", raw
-        return activation, logits.reshape(raw.shape)
+        return activation, logits if logits.shape == raw.shape else logits.reshape(raw.shape)
+
+    def linear_layer(self, logits: NativeTensor) -> "LinearLayer | None":
+        """Return the linear layer whose result these logits are; None if they are not, or something was changed."""
+        linear = self._linear
+        return linear if linear is not None and linear.result is logits and linear.is_unchanged() else None
 
     def _record(self, name: str, func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         if name in DIFFERENTIATING:
@@ -90,7 +97,7 @@ class FunctionRecorder(TorchFunctionMode):
         elif name in FINAL_ACTIVATIONS:
             classes = _softmax_size(tensor, args, kwargs) if "softmax" in name else None
             self._logits[result] = (FINAL_ACTIVATIONS[name], tensor, classes)
-        elif isinstance(tensor, torch.Tensor) and tensor is not result and tensor in self._logits:
+        elif self._logits and isinstance(tensor, torch.Tensor) and tensor is not result and tensor in self._logits:
             self._logits[result] = self._logits[tensor]
         elif isinstance(result, torch.Tensor) and self._is_product(tensor):
             self._products[result] = version_of(result)
@@ -102,16 +109,18 @@ class FunctionRecorder(TorchFunctionMode):
             return
         tensors = [value for value in args if isinstance(value, torch.Tensor)]
         if name in PRODUCTS:
-            is_product = not any(value in self._logits for value in tensors)
+            is_product = not (self._logits and any(value in self._logits for value in tensors))
         else:
             products = [value for value in tensors if self._is_product(value)]
             is_product = len(products) == 1 and all(value.ndim < 2 for value in tensors if value is not products[0])
         if is_product:
             self._products[result] = version_of(result)
+        if name == "linear" and len(args) in (2, 3):
+            self._linear = LinearLayer.of(result, *args)
 
     def _is_product(self, tensor: Any) -> bool:
         """Whether a tensor was recorded as a matrix product, and was not written to since."""
-        version = self._products.get(tensor) if isinstance(tensor, torch.Tensor) else None
+        version = self._products.get(tensor) if self._products and isinstance(tensor, torch.Tensor) else None
         return version is not None and bool(version == version_of(tensor))
 
 
@@ -136,8 +145,11 @@ def select_torch_outputs(
         xp: The namespace for reading the outputs.
     """
 
+    def softmax(logits: NativeTensor) -> NativeTensor:
+        return torch.softmax(logits if objective.score == "probability" else logits.detach(), dim=-1)
+
     def read(raw: NativeTensor, logits: NativeTensor, activation: FinalActivation, tree: ArrayTree) -> Outputs:
-        return Outputs.read(raw, logits.float(), activation, xp, tree)
+        return Outputs.read(raw, logits.float(), activation, xp, tree, softmax)
 
     def bypass(raw: NativeTensor) -> tuple[FinalActivation, NativeTensor]:
         return ("embedding", raw) if isinstance(tree, ImageEmbedding) else functions.bypass_final_activation(raw)

@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any, final
 
 import torch
@@ -63,24 +63,32 @@ def evaluation_mode(modules: list[Any], used_elsewhere: set[int]) -> Iterator[No
     Raises:
         ModelRunError: Another thread puts a module into training mode that was not in it.
     """
-    training = [module for module in modules if _is_training(module)]
+    training = _in_training(modules)
     # Modes are kept apart only where they have to be: changing a class makes Python's caches of attributes void.
     if training and threading.active_count() > 1:
         with _modes_of_this_thread(modules, used_elsewhere):
             yield
         return
     known = {id(module) for module in training}
-    with _changed_modes(training):
+    with _changed_modes(training) if training else nullcontext():
         try:
             yield
         finally:
             if threading.active_count() > 1:
-                used_elsewhere |= {id(module) for module in modules if _is_training(module)}
+                used_elsewhere |= {id(module) for module in _in_training(modules)}
     if used_elsewhere - known:
         raise ModelRunError(
             "The model was put into training mode while it was explained, as by a thread that trains it. Explain it "
             "while it is not trained, or explain a copy: copy.deepcopy(model)."
         )
+
+
+def _in_training(modules: list[Any]) -> list[Any]:
+    """Return those of the modules that are in training mode."""
+    try:
+        return [module for module in modules if module.training]
+    except AttributeError:
+        return [module for module in modules if _is_training(module)]
 
 
 def _is_training(module: Any) -> bool:

@@ -22,6 +22,8 @@ They are the same in torch 2.6 to 2.14; `pyproject.toml` requires 2.6 or newer.
 | `torch.utils._python_dispatch._get_current_dispatch_mode_stack` | likewise |
 | `torch._C._pop_torch_dispatch_stack`, `torch._C._push_on_torch_dispatch_stack` | likewise |
 | `Module._forward_hooks`, `Module._forward_pre_hooks` | removing the hooks of an interrupted run |
+| `Module._backward_hooks`, `torch.nn.modules.module._global_backward_hooks` | whether gradients may be changed |
+| `Tensor._backward_hooks` | likewise |
 | `Module._parameters` | whether weights were changed, in every run |
 | `Module._modules`, `Module._buffers` | restoring buffers, also those that a forward replaces |
 | `torch.utils.checkpoint._checkpoint_hook` | running checkpointed functions plainly |
@@ -70,9 +72,9 @@ LOWER_BOUNDS = {
 """The attribute of an autograd node that holds the lower bound of its operation, by the node's name."""
 
 
-def result_types(node: Any) -> set[torch.dtype]:
+def result_types(node: Any) -> list[torch.dtype]:
     """Return the types of the results of an autograd node's operation."""
-    return {result.dtype for result in getattr(node, "_input_metadata", ()) if result is not None}
+    return [result.dtype for result in getattr(node, "_input_metadata", ()) if result is not None]
 
 
 @contextmanager
@@ -168,14 +170,27 @@ def version_of(tensor: torch.Tensor) -> int | None:
     return None if tensor.is_inference() else int(tensor._version)
 
 
+def has_tensor_hooks(tensor: torch.Tensor) -> bool:
+    """Whether hooks were registered on a tensor, which see its gradients and may change them."""
+    return bool(tensor._backward_hooks)
+
+
+def has_backward_hooks(modules: Iterable[torch.nn.Module]) -> bool:
+    """Whether a module, or all of them, has a hook that sees gradients in the backward pass."""
+    return bool(torch.nn.modules.module._global_backward_hooks) or any(module._backward_hooks for module in modules)
+
+
 def submodules(module: torch.nn.Module) -> Iterable[torch.nn.Module]:
     """Return a module's direct children. `Module.children` is slower: it skips duplicates."""
     return (child for child in module._modules.values() if child is not None)
 
 
-def children_of(modules: Iterable[torch.nn.Module]) -> list[tuple[tuple[str, torch.nn.Module | None], ...]]:
-    """Return the direct children of each module with their names, in one expression: it runs before every capture."""
-    return [tuple(module._modules.items()) for module in modules]
+def children_of(modules: Iterable[torch.nn.Module]) -> list[Any]:
+    """Return the modules' own dictionaries of their direct children, by name.
+
+    It is one expression, because it runs before every capture. TorchScript modules have another mapping there.
+    """
+    return [module._modules for module in modules]
 
 
 def own_tensors(modules: Iterable[torch.nn.Module]) -> list[torch.Tensor]:
@@ -189,9 +204,9 @@ def own_tensors(modules: Iterable[torch.nn.Module]) -> list[torch.Tensor]:
     ]
 
 
-def buffers(module: torch.nn.Module) -> dict[str, torch.Tensor | None]:
-    """Return the dictionary of a module's own buffers; assigning to it replaces a buffer."""
-    return module._buffers
+def buffers_of(modules: Iterable[torch.nn.Module]) -> list[dict[str, torch.Tensor | None]]:
+    """Return the modules' own dictionaries of buffers; assigning to one replaces a buffer."""
+    return [module._buffers for module in modules]
 
 
 def compiled_module(module: Any) -> torch.nn.Module | None:

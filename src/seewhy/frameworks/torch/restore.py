@@ -1,9 +1,10 @@
 """Running PyTorch modules in inference mode without side effects: modes and buffers are restored."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from functools import partial
+from typing import Any, NamedTuple, Self
 
 import torch
 
@@ -11,7 +12,7 @@ from seewhy.frameworks.cleanup import restoring
 from seewhy.frameworks.torch.checkpoints import without_checkpoints
 from seewhy.frameworks.torch.modes import evaluation_mode
 from seewhy.frameworks.torch.private_api import (
-    buffers,
+    buffers_of,
     exclude_autograd,
     has_compiled,
     is_autograd_excluded,
@@ -27,18 +28,26 @@ RUN_LOCK = ForkSafeLock()
 """Held while a model runs: two threads must not install and remove each other's hooks and modes."""
 
 
+def preserve_state(*models: torch.nn.Module) -> AbstractContextManager[None]:
+    """Run models as in a prediction, and restore their state afterwards, as `preserve_modules` does.
+
+    Args:
+        models: A model, and those of its parts that its `modules()` does not list.
+    """
+    return preserve_modules(partial(_modules, models))
+
+
 @contextmanager
-def preserve_state(*models: torch.nn.Module) -> Iterator[None]:
-    """Run models as in a prediction, whatever the caller's modes, and restore their state afterwards.
+def preserve_modules(find: Callable[[], list[torch.nn.Module]]) -> Iterator[None]:
+    """Run modules as in a prediction, whatever the caller's modes, and restore their state afterwards.
 
     Inside, every module is in evaluation mode, compiled code runs eagerly, checkpointed functions run plainly,
     transformer layers are not fused, and `torch.inference_mode` is off. Autocast keeps its state. Afterwards, and if
     the model fails too, every module's mode and every buffer's values are restored.
 
     Args:
-        models: A model, and those of its parts that its `modules()` does not list.
+        find: Finds the modules, all that run: a model's modules at every depth.
     """
-    modules = _modules(models)
     used_elsewhere: set[int] = set()
     with (
         RUN_LOCK.lock,
@@ -46,8 +55,7 @@ def preserve_state(*models: torch.nn.Module) -> Iterator[None]:
         without_checkpoints(),
         torch.inference_mode(False),
         _uncompiled(),
-        _without_fused_layers(),
-        _without_inference_tensors(modules),
+        _without_inference_tensors(modules := find()),
         _preserve_buffers(modules, used_elsewhere),
         evaluation_mode(modules, used_elsewhere),
     ):
@@ -56,8 +64,13 @@ def preserve_state(*models: torch.nn.Module) -> Iterator[None]:
 
 @contextmanager
 def _preserve_thread_state() -> Iterator[None]:
-    """Restore the gradient mode and the stacks of modes, which PyTorch changes if it is interrupted."""
+    """Restore the gradient mode and the stacks of modes, which PyTorch changes if it is interrupted.
+
+    Inside, transformer layers run as they are written: in inference PyTorch replaces them by other modules' operations.
+    With gradients it does not, so layers would be called in some runs and not in others, with outputs of another kind.
+    """
     is_recorded, is_excluded, open_modes = torch.is_grad_enabled(), is_autograd_excluded(), modes()
+    is_fused = torch.backends.mha.get_fastpath_enabled()
 
     def restore() -> None:
         restore_modes(*open_modes)
@@ -65,45 +78,29 @@ def _preserve_thread_state() -> Iterator[None]:
             torch.set_grad_enabled(is_recorded)
         if is_autograd_excluded() != is_excluded:
             exclude_autograd(is_excluded)
+        if is_fused:
+            torch.backends.mha.set_fastpath_enabled(True)
 
     with restoring(restore):
+        if is_fused:
+            torch.backends.mha.set_fastpath_enabled(False)
         yield
+
+
+def _uncompiled() -> AbstractContextManager[Any]:
+    """Return a context in which compiled modules run eagerly: compiled code ignores hooks."""
+    return torch.compiler.set_stance("force_eager") if has_compiled() else nullcontext()
 
 
 @contextmanager
-def _uncompiled() -> Iterator[None]:
-    """Run compiled modules eagerly: compiled code ignores hooks."""
-    if not has_compiled():
-        yield
-        return
-    with torch.compiler.set_stance("force_eager"):
-        yield
-
-
-@contextmanager
-def _without_fused_layers() -> Iterator[None]:
-    """Run transformer layers as they are written: in inference PyTorch replaces them by other modules' operations.
-
-    With gradients it does not, so layers would be called in some runs and not in others, with outputs of another kind.
-    """
-    is_enabled = torch.backends.mha.get_fastpath_enabled()
-    if not is_enabled:
-        yield
-        return
-    with restoring(lambda: torch.backends.mha.set_fastpath_enabled(True)):
-        torch.backends.mha.set_fastpath_enabled(False)
-        yield
-
-
-@contextmanager
-def _without_inference_tensors(modules: Iterable[Any]) -> Iterator[None]:
+def _without_inference_tensors(modules: Sequence[Any]) -> Iterator[None]:
     """Replace what modules cached in `torch.inference_mode` by copies: autograd refuses such tensors.
 
     A YOLO keeps the places of its candidates from one run to the next with the same size of input, and so from its own
     `predict`, which runs in that mode.
     """
     owners: list[dict[str, Any]] = [vars(module) for module in modules]
-    owners += [buffers(module) for module in modules]
+    owners += buffers_of(modules)
     replaced = []
     for owner in owners:
         if torch.Tensor not in map(type, owner.values()):  # which is quick: nearly all modules have none
@@ -135,51 +132,101 @@ def _modules(models: Iterable[torch.nn.Module]) -> list[torch.nn.Module]:
     return list(visited.values())
 
 
-class _Buffer(NamedTuple):
-    """A buffer of a module, given by id, and how often the buffer was written to."""
+class _Buffers(NamedTuple):
+    """The buffers of a module, which is given by id, and where the module keeps them."""
 
     module: int
-    owner: dict[str, NativeTensor]
-    name: str
-    tensor: NativeTensor
-    version: int | None
+    kept_in: dict[str, NativeTensor | None]
+    by_name: dict[str, NativeTensor]
 
 
 @contextmanager
-def _preserve_buffers(modules: Iterable[Any], used_elsewhere: set[int]) -> Iterator[None]:
-    """Restore every buffer's values on exit, but for the modules, by id, whose buffers another thread trains."""
+def _preserve_buffers(modules: Sequence[Any], used_elsewhere: set[int]) -> Iterator[None]:
+    """Restore every buffer's values on exit, but for the modules, by id, whose buffers another thread trains.
+
+    All of them are copied, as any run may be the first that writes to one. This happens in every capture.
+    """
+    kept = zip(modules, buffers_of(modules), strict=True)
     records = [
-        _Buffer(id(module), buffers(module), name, buffer, version_of(buffer))
-        for module in modules
-        for name, buffer in buffers(module).items()
-        if buffer is not None
+        _Buffers(id(module), own, {name: buffer for name, buffer in own.items() if buffer is not None})
+        for module, own in kept
+        if own
     ]
-    copies = [(group, _copy_group(group)) for group in _groups(record.tensor for record in records)]
+    copies = [_Copy.of(group) for group in _groups(buffer for record in records for buffer in record.by_name.values())]
 
     def restore() -> None:
         own = [record for record in records if record.module not in used_elsewhere]
         for record in own:
-            record.owner[record.name] = record.tensor
-        written = {id(record.tensor) for record in own if version_of(record.tensor) != record.version}
-        if not written:
+            _assign(record.kept_in, record.by_name)
+        if all(copy.is_unchanged() for copy in copies):
             return
-        with torch.no_grad():
-            for group, copy in copies:
-                for buffer, values in zip(group, _split_group(copy, group), strict=True):
-                    if id(buffer) in written:
-                        buffer.copy_(values)
+        own_ids = {id(buffer) for record in own for buffer in record.by_name.values()}
+        for copy in copies:
+            copy.restore(own_ids)
 
     with restoring(restore):
         yield
 
 
-def _groups(tensors: Iterable[NativeTensor]) -> Iterable[list[NativeTensor]]:
+class _Copy(NamedTuple):
+    """The values of a group of buffers.
+
+    Attributes:
+        group: The buffers.
+        values: Of all of them.
+        version: How often the only one was written to; None where small ones are joined, whose values are compared:
+            PyTorch does not count what batch normalisation writes to its averages.
+    """
+
+    group: list[NativeTensor]
+    values: NativeTensor
+    version: int | None
+
+    @classmethod
+    def of(cls, group: list[NativeTensor]) -> Self:
+        """Copy a group."""
+        return cls(group, _copy_group(group), None if _is_small(group[0]) else version_of(group[0]))
+
+    def is_unchanged(self) -> bool:
+        """Whether the buffers have these values still."""
+        if not _is_small(self.group[0]):
+            return version_of(self.group[0]) == self.version
+        return torch.equal(_copy_group(self.group), self.values)
+
+    def restore(self, ids: set[int]) -> None:
+        """Restore the values of those of the buffers with these ids that have others."""
+        if self.is_unchanged():
+            return
+        for buffer, values in zip(self.group, _split_group(self.values, self.group), strict=True):
+            if id(buffer) in ids and not (_is_small(buffer) and torch.equal(buffer, values)):
+                with torch.inference_mode(buffer.is_inference()), torch.no_grad():
+                    buffer.copy_(values)
+
+
+def _assign(mapping: Any, values: dict[str, NativeTensor]) -> None:
+    """Assign values to a dictionary, or to what TorchScript modules have instead, which has no `update`."""
+    if type(mapping) is dict:
+        mapping.update(values)
+    else:
+        for name, value in values.items():
+            mapping[name] = value
+
+
+def _groups(tensors: Iterable[NativeTensor]) -> list[list[NativeTensor]]:
     """Group tensors that one operation can copy: every batch normalisation has three small ones."""
-    groups: dict[Any, list[NativeTensor]] = defaultdict(list)
+    kinds: dict[Any, list[NativeTensor]] = defaultdict(list)
     for tensor in tensors:
-        is_small = tensor.ndim < 2 and tensor.layout == torch.strided and not tensor.is_quantized
-        groups[(tensor.ndim, tensor.dtype, tensor.device) if is_small else id(tensor)].append(tensor)
-    return groups.values()
+        kinds[(type(tensor), tensor.ndim, tensor.dtype, tensor.device, tensor.layout)].append(tensor)
+    groups: list[list[NativeTensor]] = []
+    for group in kinds.values():
+        groups += [group] if _is_small(group[0]) else [[tensor] for tensor in group]
+    return groups
+
+
+def _is_small(tensor: NativeTensor) -> bool:
+    """Whether buffers of this kind are joined, and compared by their values."""
+    is_plain = type(tensor) is torch.Tensor and tensor.layout == torch.strided and not tensor.is_quantized
+    return is_plain and tensor.ndim < 2 and not tensor.is_meta
 
 
 def _copy_group(group: list[NativeTensor]) -> NativeTensor:

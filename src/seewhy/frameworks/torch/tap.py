@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 
@@ -15,6 +15,7 @@ from seewhy.frameworks.outputs import SelectedOutputs
 from seewhy.frameworks.recorder import Recorder
 from seewhy.frameworks.structures import map_tree
 from seewhy.frameworks.torch.guided import guide_relus
+from seewhy.frameworks.torch.linear_layer import Shortcut
 from seewhy.frameworks.torch.mean_head import closed_form, pooled_mean
 from seewhy.frameworks.torch.private_api import result_types
 from seewhy.frameworks.torch.tensors import to_array
@@ -50,6 +51,11 @@ class TorchTap(Recorder):
         self._derivatives = derivatives
         self._gradient_rule = gradient_rule
         self._layers_by_node: dict[Any, str] = {}  # by the autograd node of a layer's output
+
+    @property
+    def wants_gradients(self) -> bool:
+        """Whether gradients are computed."""
+        return self._derivatives == "gradients"
 
     @property
     def is_guided(self) -> bool:
@@ -96,20 +102,29 @@ class TorchTap(Recorder):
         if self.is_guided and selected.one_logits.requires_grad:
             guide_relus(selected.one_logits, self.output, self._layers_by_node, self._gradient_rule)
 
-    def gradients(self, scores: NativeTensor, xp: Namespace) -> NativeTensor | None:
+    def gradients(self, scores: NativeTensor, xp: Namespace, shortcut: Shortcut | None = None) -> NativeTensor | None:
         """Return the gradients (N, T, *space, K) of float32 scores (N, T); None if none are wanted.
 
         They are those of the sum over the images, so no score may depend on more than one image.
+
+        Args:
+            scores: Computed from the tapped output.
+            xp: The namespace.
+            shortcut: Computes the same in a shorter backward pass; None where there is none.
         """
         if self._derivatives != "gradients":
             return None
         if not scores.requires_grad:
             raise no_gradient(self.path)
-        if not uses_float16(scores):
-            return self._gradients(scores.sum(dim=0))
+        uses_float16, has_python_backward = backward_facts(scores)
+        if not uses_float16:
+            if shortcut is not None and not has_python_backward:
+                return self._short_gradients(scores, shortcut)
+            return self._gradients(scores.sum(dim=0), batched=not has_python_backward)
 
         def run(scale: FloatArray) -> NativeTensor:
-            return self._gradients((scores * to_tensor(scale)).sum(dim=0), keep_graph=True)
+            totals = (scores * to_tensor(scale)).sum(dim=0)
+            return self._gradients(totals, batched=not has_python_backward, keep_graph=True)
 
         to_tensor = partial(torch.tensor, device=scores.device)
         return scaled_gradients(run, tuple(scores.shape), xp, to_array, to_tensor)
@@ -119,30 +134,59 @@ class TorchTap(Recorder):
 
         None if it is not wanted, or if the scores depend on more of the layer than its spatial mean.
         """
-        if self._derivatives != "closed_form" or not scores.requires_grad or has_python_backward(scores):
+        if self._derivatives != "closed_form" or not scores.requires_grad:
             return None
-        if uses_float16(scores) or self.call.frames > 1:
+        if any(backward_facts(scores)) or self.call.frames > 1:
             return None  # gradients are scaled instead, which float16 is too narrow for; a mean may be of one frame
         mean = pooled_mean(scores, self.output, spatial_axes(self.call, self.output.ndim))
         return None if mean is None else closed_form(scores, mean, activations)
 
-    def _gradients(self, totals: NativeTensor, *, keep_graph: bool = False) -> NativeTensor:
-        """Return the gradients (N, T, *space, K) of every total (T,)."""
-        count = len(totals)
-        at_once = 1 if count == 1 or has_python_backward(totals) else min(count, TARGETS_AT_ONCE)
-        seeds = torch.split(torch.eye(count, dtype=totals.dtype, device=totals.device), at_once)
-        by_target = [self._backward(totals, seed, is_last=seed is seeds[-1] and not keep_graph) for seed in seeds]
-        return targets_second(self.call, torch.cat(by_target).float(), torch)
+    def _short_gradients(self, scores: NativeTensor, shortcut: Shortcut) -> NativeTensor:
+        """Return the gradients by a shortcut, if it gave the same in a run before; this run may show it."""
+        if shortcut.is_proven:
+            return self._gradients(shortcut.output, shortcut.seeds)
+        gradients = self._gradients(scores.sum(dim=0), keep_graph=shortcut.is_proven is None)
+        if shortcut.is_proven is None:
+            shortcut.prove(is_same=torch.equal(gradients, self._gradients(shortcut.output, shortcut.seeds)))
+        return gradients
 
-    def _backward(self, totals: NativeTensor, seeds: NativeTensor, *, is_last: bool) -> NativeTensor:
-        """Run one backward pass for these seeds, (t, T)."""
-        batched = len(seeds) > 1
-        # A single total needs no seed. For a seed PyTorch imports SymPy, which takes a third of a second.
-        single = None if len(totals) == 1 else seeds[0]
+    def _gradients(
+        self,
+        output: NativeTensor,
+        seeds: NativeTensor | None = None,
+        *,
+        batched: bool = True,
+        keep_graph: bool = False,
+    ) -> NativeTensor:
+        """Return the gradients (N, T, *space, K) of an output.
+
+        Args:
+            output: Totals (T,), each of which is a target; or what `seeds` are the gradients of the targets by.
+            seeds: (T, ...), in the shape of the output; None for the totals themselves.
+            batched: Whether targets share backward passes.
+            keep_graph: Whether the same is differentiated once more.
+        """
+        if seeds is None and len(output) > 1:
+            seeds = torch.eye(len(output), dtype=output.dtype, device=output.device)
+        if seeds is None or len(seeds) == 1:
+            gradients = self._backward(output, seeds, is_last=not keep_graph)
+            gradients = gradients if batched else gradients.clone()  # a backward of the model's own may use it again
+        else:
+            parts = torch.split(seeds, TARGETS_AT_ONCE if batched else 1)
+            by_target = [self._backward(output, part, is_last=part is parts[-1] and not keep_graph) for part in parts]
+            gradients = torch.cat(by_target) if len(by_target) > 1 else by_target[0]
+        return targets_second(self.call, gradients.float(), torch)
+
+    def _backward(self, output: NativeTensor, seeds: NativeTensor | None, *, is_last: bool) -> NativeTensor:
+        """Run one backward pass for these seeds, (t, ...), and return (t, ...).
+
+        A single total needs no seed. For a seed PyTorch imports SymPy, which takes a third of a second.
+        """
+        batched = seeds is not None and len(seeds) > 1
         (gradients,) = torch.autograd.grad(
-            totals,
+            output,
             self.output,
-            seeds if batched else single,
+            seeds if seeds is None or batched else seeds[0],
             retain_graph=not is_last,
             allow_unused=True,
             is_grads_batched=batched,
@@ -152,18 +196,27 @@ class TorchTap(Recorder):
         return gradients if batched else gradients[None]
 
 
-def has_python_backward(totals: NativeTensor) -> bool:
-    """Whether the backward pass runs Python: the model's own autograd.Function, or a backward hook.
+class BackwardFacts(NamedTuple):
+    """What the backward pass of some scores runs.
 
-    Such code expects one gradient and not a batch of them: it may read values or store its argument. PyTorch's own
-    functions can all be batched, so this alone decides whether targets share a backward pass.
+    Attributes:
+        uses_float16: Whether anything between the tap and the scores is computed in float16.
+        has_python: Whether it runs Python: the model's own autograd.Function, or a backward hook. Such code expects one
+            gradient and not a batch of them: it may read values or store its argument. PyTorch's own functions can all
+            be batched, so this alone decides whether targets share a backward pass.
     """
-    return any(isinstance(node, torch.autograd.function.BackwardCFunction) for node in _nodes(totals))
+
+    uses_float16: bool
+    has_python: bool
 
 
-def uses_float16(scores: NativeTensor) -> bool:
-    """Whether anything between the tap and the scores is computed in float16."""
-    return any(torch.float16 in result_types(node) for node in _nodes(scores))
+def backward_facts(scores: NativeTensor) -> BackwardFacts:
+    """Return what the backward pass of some scores runs."""
+    nodes = list(_nodes(scores))
+    return BackwardFacts(
+        any(torch.float16 in result_types(node) for node in nodes),
+        any(isinstance(node, torch.autograd.function.BackwardCFunction) for node in nodes),
+    )
 
 
 def _nodes(tensor: NativeTensor) -> Iterator[Any]:

@@ -13,8 +13,12 @@ from seewhy.types import NativeTensor
 
 def target_arrays(objective: Objective, count: int, tensor: NativeTensor) -> list[NativeTensor]:
     """Return the arrays of a target for `count` images, on the device of a tensor."""
-    arrays = [torch.tensor(array, device=tensor.device) for array in objective.target.arrays(count)]
-    return [array if array.is_floating_point() else array.to(torch.int64) for array in arrays]  # indexing needs int64
+    return [_to_tensor(array).to(tensor.device) for array in objective.target.arrays(count)]
+
+
+def _to_tensor(array: NDArray[Any]) -> NativeTensor:
+    """Copy an array to a tensor; whole numbers become int64, which indexing needs."""
+    return torch.from_numpy(np.array(array, dtype=array.dtype if array.dtype.kind == "f" else np.int64))
 
 
 TRANSFORMED = "runs inside torch.vmap or another transform of torch.func"
