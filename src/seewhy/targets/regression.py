@@ -92,7 +92,7 @@ class _UnitValue(Target):
     """The value of a single sigmoid unit. Its score is that of class 1, which stands second; class 0 has its negative.
 
     Attributes:
-        value: What was asked for.
+        value: Which value of the model, and its name.
     """
 
     value: Regression
