@@ -309,7 +309,7 @@ class Explainer:
         The next images are read and decoded in threads while the model runs. Nothing is kept of what was yielded.
 
         Args:
-            images: As for `explain`; or a PyTorch `DataLoader`, a `tf.data.Dataset` or a Hugging Face
+            images: Images, as for `explain`; or a PyTorch `DataLoader`, a `tf.data.Dataset` or a Hugging Face
                 `datasets.Dataset`. Batches of floating-point pixels must be in 0..1 or in 0..255, not normalized.
             targets: As for `explain`.
             batch_size: How many images run at once, whatever the batches of the loader are.

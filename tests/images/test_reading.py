@@ -174,10 +174,11 @@ def test_formats_that_start_programs_are_not_tried(tmp_path):
             np.zeros((1, 4, 4, 3), np.uint8),
             "It is a batch: give list(batch), and of a pair (images, labels)",
         ),
+        (np.zeros((12, 9, 8), np.float32), "A volume or a signal is given as a seewhy.Volume or a seewhy.Signal."),
         (np.zeros(8, np.int64), "It may be the labels of a batch (images, labels): give the images alone."),
         (np.zeros((0, 4, 3), np.uint8), "For arrays that are already preprocessed, use Explainer.heatmaps."),
     ],
-    ids=["float", "grey float", "four channels", "channels first", "batch", "labels", "no rows"],
+    ids=["float", "grey float", "four channels", "channels first", "batch", "volume", "labels", "no rows"],
 )
 def test_arrays_that_are_not_images(array, advice):
     with pytest.raises(ImageError, match=r"is not an image; expected uint8 \(H, W, 3\)") as error:

@@ -13,7 +13,7 @@ from tests.results.test_explanation import explanation as of_image
 from torch import nn
 
 import seewhy
-from seewhy.errors import InputError, LayerError, OptionError, RecordingError, SeewhyWarning
+from seewhy.errors import ImageError, InputError, LayerError, OptionError, RecordingError, SeewhyWarning
 from seewhy.images.colour import color_table
 
 AFFINE = np.diag([2.0, 2, 4, 1])
@@ -58,6 +58,17 @@ def explained(**changes):
         **shared,
     }
     return seewhy.VolumeExplanation(**{**values, **changes})
+
+
+def test_what_explains_images_refuses_a_volume():
+    explainer, volume = seewhy.Explainer(Brightest(3)), seewhy.Volume(RAMP)
+    for refuse in (lambda: list(explainer.stream([volume])), lambda: explainer.inspect(volume)):
+        with pytest.raises(ImageError, match=r"A Volume is not an image.*explained by Explainer\.explain"):
+            refuse()
+    with pytest.raises(ImageError, match=r"given as a seewhy\.Volume"):
+        explainer.explain([RAMP])
+    with pytest.raises(InputError, match=r"was given a volume\. A sample has images and numbers"):
+        explainer.explain({"x": volume})
 
 
 def test_a_volume_is_explained_where_its_evidence_is(volume_explanation):

@@ -100,7 +100,11 @@ def test_the_detections_are_the_library_s(served):
     [
         ({"targets": "ball"}, "invalid_target", "There is no class 'ball'"),
         ({"targets": "7"}, "invalid_target", "There is no class '7'"),
-        ({"targets": "output 0"}, "invalid_target", "is no target of shapes, which is a detector"),
+        (
+            {"targets": "output 0"},
+            "invalid_target",
+            "'output 0' is no target of shapes, which is a detector",
+        ),
         ({"methods": "scorecam"}, "invalid_method", "does not tell the detections of a detector apart"),
         ({"score": "probability"}, "invalid_option", "the score of a detection is its class logit"),
     ],
@@ -132,6 +136,11 @@ def test_the_pixels_of_classes(served):
 def test_one_value(served):
     (target,) = post(served, png(picture()), model="ages", targets="top-1").json()["explanations"][0]["targets"]
     assert (target["name"], target["index"], target["probability"]) == ("output 0", -1, None)
+
+
+def test_one_value_beside_itself(served):
+    targets = post(served, png(picture()), model="ages", targets="top-1,output 0").json()["explanations"][0]["targets"]
+    assert [(target["name"], target["index"]) for target in targets] == [("output 0", -1)] * 2
 
 
 @pytest.mark.parametrize("format_", ["html", "png"])

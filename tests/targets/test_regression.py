@@ -1,13 +1,15 @@
 """Values that are not classes."""
 
+import keras
 import numpy as np
 import pytest
 import torch
+from onnx import parser
 from torch import nn
 
 import seewhy
 from seewhy.errors import TargetError
-from seewhy.targets import Regression
+from seewhy.targets import Counterfactual, Function, Regression
 
 
 class Predictor(nn.Module):
@@ -79,6 +81,76 @@ def test_mistakes_about_one_value_speak_of_no_classes(is_squeezed):
         heatmaps(Predictor(1, is_squeezed=is_squeezed), "top-2")
     with pytest.raises(TargetError, match="There is no class 1: the model predicts one value, output 0"):
         heatmaps(Predictor(1, is_squeezed=is_squeezed), 1)
+
+
+@pytest.mark.parametrize("names", [None, ["age"]])
+def test_one_value_is_no_class_beside_other_targets(names):
+    targets = [0, Regression(name="years"), Counterfactual(0), Function(lambda values: 2 * values)]
+    found = heatmaps(Predictor(1), targets, names)
+    name = "output 0" if names is None else "age"
+    assert found.names == ((name, "years", f"against {name}", "target 3"),) * 2
+    assert found.indices.tolist() == [[-1] * 4] * 2
+    np.testing.assert_allclose(found.scores, found.outputs * [1, 1, -1, 2], rtol=1e-6)
+
+
+class Share(Predictor):
+    """One value between 0 and 1."""
+
+    def forward(self, image):
+        return torch.sigmoid(super().forward(image))
+
+
+def keras_share():
+    keras.utils.set_random_seed(0)
+    image = keras.Input((6, 6, 3))
+    features = keras.layers.Conv2D(2, 1, activation="relu")(image)
+    share = keras.layers.Dense(1, activation="sigmoid")(keras.layers.GlobalAveragePooling2D()(features))
+    return keras.Model(image, share), IMAGES.transpose(0, 2, 3, 1)
+
+
+def torch_share():
+    torch.manual_seed(0)
+    return Share(1), IMAGES
+
+
+def onnx_share():
+    text = """<ir_version: 9, opset_import: ["": 17]>
+    share (float[n, 3, 6, 6] image) => (float[n, 1] shares)
+    <float[2, 3, 1, 1] kernel = {1, 2, -1, 3, 1, 1}, float[1, 2] weights = {0.5, 1}> {
+      features = Conv(image, kernel)
+      positive = Relu(features)
+      mean = GlobalAveragePool(positive)
+      flat = Flatten(mean)
+      logits = Gemm<transB = 1>(flat, weights)
+      shares = Sigmoid(logits)
+    }"""
+    return parser.parse_model(text), IMAGES
+
+
+@pytest.mark.parametrize("share", [keras_share, torch_share, onnx_share])
+@pytest.mark.parametrize("method", ["hirescam", "occlusion"])
+def test_the_value_of_a_sigmoid_unit_is_what_raises_it(share, method):
+    model, images = share()
+    explainer = seewhy.Explainer(model, method, signed=True)
+    found = explainer.heatmaps(images, [1, "output 0", Regression(name="age"), 0])
+    assert found.names == (("class 1", "output 0", "age", "class 0"),) * 2
+    logits = np.log(found.outputs / (1 - found.outputs))
+    np.testing.assert_allclose(found.scores, logits * [1, 1, 1, -1], rtol=1e-4, atol=1e-6)
+    assert np.abs(found.values).max() > 0.001
+    for position, sign in enumerate([1, 1, 1, -1]):
+        np.testing.assert_allclose(found.values[:, position], sign * found.values[:, 0], rtol=1e-5, atol=1e-7)
+
+
+@pytest.mark.parametrize("targets", [[["output 0"], [1]], [[1], ["output 0"]]])
+def test_the_value_of_a_sigmoid_unit_for_some_images(targets):
+    model, images = torch_share()
+    found = seewhy.Explainer(model, score="probability").heatmaps(images, targets)
+    np.testing.assert_allclose(found.scores, found.outputs, rtol=1e-6)
+
+
+def test_a_sigmoid_unit_has_one_value():
+    with pytest.raises(TargetError, match="There is no output 1: the model predicts one value, output 0"):
+        heatmaps(Share(1), "output 1")
 
 
 def test_mistakes():

@@ -1,7 +1,7 @@
 """The model outputs that an objective reads, as logits and probabilities."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -22,6 +22,7 @@ class Outputs:
         probabilities: (N, C), or None where the output is not class scores.
         tree: All outputs, in the model's own structure; None where the objective does not read them.
         activation: The final activation; None where no single output is selected.
+        is_one_unit: Whether the logits are those of two classes, made of a single sigmoid unit.
     """
 
     raw: ArrayTree
@@ -29,6 +30,7 @@ class Outputs:
     probabilities: NativeTensor | None
     tree: ArrayTree = None
     activation: FinalActivation | None = None
+    is_one_unit: bool = False
 
     @classmethod
     def read(
@@ -53,7 +55,8 @@ class Outputs:
         softmax = partial(_softmax, xp=xp) if softmax is None else softmax
         if len(logits.shape) != 2:
             return cls(raw, _as_two_classes(logits, activation, xp), None, tree, activation)
-        if activation == "sigmoid" and logits.shape[1] == 1:
+        is_one_unit = activation == "sigmoid" and logits.shape[1] == 1
+        if is_one_unit:
             logits = xp.concatenate([-logits, logits], axis=1)  # one unit, two classes
         if activation == "sigmoid":
             probabilities = xp.sigmoid(logits)
@@ -63,7 +66,7 @@ class Outputs:
             probabilities = None
         else:
             probabilities = softmax(logits) if activation == "logits" else _probabilities(logits, xp, softmax)
-        return cls(raw, logits, probabilities, tree, activation)
+        return cls(raw, logits, probabilities, tree, activation, is_one_unit)
 
     @property
     def shape(self) -> Shape | None:
@@ -72,6 +75,8 @@ class Outputs:
 
     def score(self, objective: Objective, arrays: Sequence[NativeTensor], xp: Namespace) -> TargetScores:
         """Return the scores of an objective, or raise TargetError where these outputs do not allow its target."""
+        if self.is_one_unit:
+            objective = replace(objective, target=objective.target.for_one_unit())
         objective.target.check_outputs(self.shape)
         return objective(self._scored_output(objective.score), arrays, xp, self.tree)
 

@@ -218,6 +218,12 @@ def _read_array(source: Any) -> ImageArray:
         array = np.asarray(source)
     except (TypeError, ValueError, RuntimeError) as error:  # a tensor on a GPU, or one that requires gradients
         raise ImageError(f"A {type(source).__name__} is not an image: {error}") from error
+    if array.dtype == object:
+        raise ImageError(
+            f"A {type(source).__name__} is not an image; expected a path, a PIL image or a uint8 array (H, W, 3). "
+            "Volumes, signals and videos are explained by Explainer.explain, for a model that takes them, and by "
+            "nothing else."
+        )
     if array.ndim == 3 and array.shape[2] == 1:
         array = array[:, :, 0]
     is_image = array.ndim == 2 or (array.ndim == 3 and array.shape[2] == 3)
@@ -242,6 +248,8 @@ def _advice(array: NDArray[Any]) -> str:
         advice.append("It may be the labels of a batch (images, labels): give the images alone.")
     if array.dtype.kind == "f" and array.ndim > 1:
         advice.append('Scale values of 0 to 1 by 255, (255 * array).astype("uint8").')
+    if array.dtype.kind == "f" and (array.ndim == 1 or (array.ndim == 3 and 3 not in (array.shape[0], array.shape[2]))):
+        advice.append("A volume or a signal is given as a seewhy.Volume or a seewhy.Signal.")
     return "".join(f" {sentence}" for sentence in advice)
 
 

@@ -142,6 +142,16 @@ class Method:
         return len(_parameters(self.function)) - len(_options(self.function)) > 1
 
     @property
+    def perturbs_input(self) -> bool:
+        """Whether the method runs the model on other inputs; guided Grad-CAM runs it again on the input itself."""
+        return self.needs_runner and self.level == "input" and self.gradient_rule == "plain"
+
+    @property
+    def reads_layer(self) -> bool:
+        """Whether the method, or a part of it, explains a layer."""
+        return self.level == "layer" or self.averages_gradients
+
+    @property
     def peak_quantile(self) -> float:
         """The quantile of a heatmap that is normalized to 1; 1.0 for its maximum."""
         return GRADIENT_AT_INPUT_PEAK if (self.family, self.level) == ("gradient", "input") else 1.0

@@ -16,6 +16,7 @@ from seewhy.images.geometry import Placement
 from seewhy.images.reading import EncodedImage, ImageLike, read
 from seewhy.models.classifier_settings import ClassifierSettings
 from seewhy.models.preprocessing import CHANNELS, Preprocessing
+from seewhy.recordings.recording import Signal, Video, Volume
 from seewhy.representation import ShortRepr, listed
 from seewhy.types import ImageArray
 
@@ -155,8 +156,9 @@ def preprocess_samples(classifier: ClassifierSettings, samples: Sequence[Sample]
         arrays.append(array)
     if not images:
         raise InputError(
-            f"The sample has no image: {listed(names)} were given numbers. Give a path, a PIL image or a uint8 array "
-            "(H, W, 3); for arrays that are already preprocessed, use Explainer.heatmaps(inputs, input_name=...)."
+            f"The sample has no image: numbers were given for {listed(names)}. Give a path, a PIL image or a uint8 "
+            "array (H, W, 3); a volume, a signal or a video alone, for a model of one input; for arrays that are "
+            "already preprocessed, use Explainer.heatmaps(inputs, input_name=...)."
         )
     position = iter(arrays)
     values = framework.check_inputs(map_tree(lambda _: next(position), rows[0]))
@@ -281,6 +283,11 @@ def _row(name: str, value: Any, shape: tuple[int | None, ...] | None) -> NDArray
         array = np.asarray(value)
     except (ValueError, TypeError, RuntimeError) as error:  # rows of different lengths, or a tensor on a GPU
         raise InputError(f"The value of the input {name!r} is no array: {error}") from error
+    if isinstance(value, (Volume, Signal, Video)):
+        raise InputError(
+            f"The input {name!r} was given a {value.noun}. A sample has images and numbers; a {value.noun} is "
+            "explained alone, for a model of one input."
+        )
     if array.dtype.kind not in "fiub":
         raise InputError(f"The input {name!r} was given {short_repr(value)}; expected an image or numbers.")
     if shape is None:

@@ -18,7 +18,7 @@ from seewhy.representation import ShortTuple, counted, description, listed, shap
 from seewhy.results.data_frame import Library, data_frame
 from seewhy.targets import Target
 from seewhy.targets.detection import FixedDetections
-from seewhy.targets.regression import are_values, as_value
+from seewhy.targets.regression import are_values, output_name
 from seewhy.targets.target import target_count_error
 from seewhy.types import AttentionCapture, BoolArray, Capture, FloatArray, IndexArray, NativeTensor
 
@@ -163,11 +163,13 @@ def build_heatmaps(
         input_box: As in `Heatmaps`.
     """
     capture, to_numpy = attribution.capture, framework.to_numpy
-    indices = to_numpy(capture.indices)
-    if is_one_value(capture, target):
+    indices, class_name = to_numpy(capture.indices), classifier.class_name
+    is_value = is_one_value(capture, target)
+    if is_value and classifier.class_names is None:
+        class_name = _value_name
+    names = [target.for_image(row).names(classes, class_name) for row, classes in enumerate(indices)]
+    if is_value:
         indices = np.full_like(indices, -1)
-        target = as_value(target, None if classifier.class_names is None else classifier.class_name(0))
-    names = [target.for_image(row).names(classes, classifier.class_name) for row, classes in enumerate(indices)]
     values = attribution.heatmaps if signed else np.maximum(attribution.heatmaps, 0)
     probabilities = None if are_values(target) else capture.probabilities
     return Heatmaps(
@@ -198,9 +200,16 @@ def _of_detections(target: Target, image_size: tuple[int, int] | None) -> dict[s
 
 
 def is_one_value(capture: Capture | AttentionCapture, target: Target) -> bool:
-    """Whether the model predicts one value without a final activation, which is a quantity rather than a class."""
+    """Whether a target that is, or contains, a class explains the one value of a model without a final activation.
+
+    It is a quantity rather than a class, also as one of several targets, and as a counterfactual.
+    """
     shape: tuple[int, ...] = getattr(capture.outputs, "shape", ())
-    return target.is_classes and capture.probabilities is None and len(shape) == 2 and shape[1] == 1
+    return target.reads_classes and capture.probabilities is None and len(shape) == 2 and shape[1] == 1
+
+
+def _value_name(index: int) -> str:
+    return "" if index < 0 else output_name(index)
 
 
 def join_rows(parts: Sequence[Heatmaps]) -> Heatmaps:

@@ -17,7 +17,7 @@ from seewhy.frameworks import LayerCall
 from seewhy.frameworks.structures import InputBatch
 from seewhy.models import Classifier
 from seewhy.results.explanation import Explanation
-from seewhy.targets import Class, Combined, Target
+from seewhy.targets import Class, Combined, Regression, Target
 from seewhy.targets.regression import output_name
 from seewhy.types import ImageArray, Score
 
@@ -115,8 +115,9 @@ class ServedModel:
             if isinstance(part, Class) and self.class_count:
                 part.check_outputs((1, self.class_count))
             elif not part.is_classes:
+                given = repr(output_name(part.index)) if isinstance(part, Regression) else repr(part)
                 raise TargetError(
-                    f"{part!r} is no target of {self.name}, which is a {self.kind}. Give classes or 'top-3'."
+                    f"{given} is no target of {self.name}, which is a {self.kind}. Give classes or 'top-3'."
                 )
 
     def search_classes(self, query: str, limit: int) -> list[ClassRow]:

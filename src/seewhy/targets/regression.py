@@ -28,7 +28,8 @@ class Regression(Target):
     """A value that the model predicts, such as an age or a steering angle: y_k.
 
     The heatmap shows what raises the value. "output 0" is a spelling of it, and the name of the one value of a model
-    that has no more and no final sigmoid.
+    that has no more and no final sigmoid. With a final sigmoid y_k is its input, or its result with
+    `score="probability"`.
 
     Attributes:
         index: The position k of the value among the outputs (N, K).
@@ -58,6 +59,9 @@ class Regression(Target):
     def array_count(self) -> int:
         return 1
 
+    def for_one_unit(self) -> Target:
+        return _UnitValue(self)
+
     def names(self, indices: IndexArray, class_name: ClassNamer) -> tuple[str, ...]:
         return (self.name or output_name(self.index),)
 
@@ -80,6 +84,38 @@ class Regression(Target):
         values = outputs[:, None] if len(outputs.shape) == 1 else outputs
         scores = xp.take_along_axis(values, indices, axis=-1)
         return TargetScores(scores, no_class_indices(scores, xp))
+
+
+@final
+@dataclass(frozen=True, repr=False)
+class _UnitValue(Target):
+    """The value of a single sigmoid unit. Its score is that of class 1, which stands second; class 0 has its negative.
+
+    Attributes:
+        value: Which value of the model, and its name.
+    """
+
+    value: Regression
+
+    @property
+    def key(self) -> Hashable:
+        return self.value.key
+
+    def arrays(self, count: int) -> tuple[NDArray[Any], ...]:
+        return self.value.arrays(count)
+
+    @property
+    def array_count(self) -> int:
+        return self.value.array_count
+
+    def check_outputs(self, shape: Shape | None) -> None:
+        self.value.check_outputs((None, 1))
+
+    def __call__(
+        self, outputs: Tensor, arrays: Sequence[Tensor], xp: Namespace, all_outputs: Any = None
+    ) -> TargetScores:
+        (indices,) = arrays
+        return self.value(outputs, (indices + 1,), xp)
 
 
 def are_values(target: Target) -> bool:

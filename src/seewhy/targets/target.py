@@ -124,6 +124,10 @@ class Target(ShortRepr, ABC):
         """Return the target for transformed images: regions are transformed as the images are."""
         return self
 
+    def for_one_unit(self) -> "Target":
+        """Return the target that reads the two classes which a single sigmoid unit stands for."""
+        return self
+
     def names(self, indices: IndexArray, class_name: ClassNamer) -> tuple[str, ...]:
         """Return the name of each target of one image, whose class indices are (T,); "" for a target without a name."""
         return tuple("" for _ in indices)

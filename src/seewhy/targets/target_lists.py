@@ -96,6 +96,9 @@ class Combined(Target):
     def with_prompts(self, prompt_target: PromptTarget) -> "Combined":
         return Combined(tuple(part.with_prompts(prompt_target) for part in self.parts))
 
+    def for_one_unit(self) -> "Combined":
+        return Combined(tuple(part.for_one_unit() for part in self.parts))
+
     def names(self, indices: IndexArray, class_name: ClassNamer) -> tuple[str, ...]:
         parts = zip(self.parts, self._columns(indices[None]), strict=True)
         return tuple(name for part, columns in parts for name in part.names(indices[columns], class_name))
@@ -225,6 +228,9 @@ class PerImage(Target):
 
     def with_prompts(self, prompt_target: PromptTarget) -> "PerImage":
         return PerImage(tuple(target.with_prompts(prompt_target) for target in self.targets))
+
+    def for_one_unit(self) -> "PerImage":
+        return PerImage(tuple(target.for_one_unit() for target in self.targets))
 
     def check_images(self, count: int) -> None:
         check_image_count(len(self.targets), count)

@@ -236,7 +236,7 @@ def test_a_named_layer_is_that_of_the_images_it_is_computed_from(classifier):
         ((LEFT, RIGHT), "has 3 inputs, 'left', 'right', 'age'; the sample has 2 values"),
         (LEFT, "was given images for one. Give a value for each"),
         ({"left": LEFT, "right": RIGHT, "age": None}, "given None; expected an image or numbers"),
-        ({"left": [1.0], "right": [1.0], "age": [0.4]}, "The sample has no image"),
+        ({"left": [1.0], "right": [1.0], "age": [0.4]}, "no image: numbers were given for left, right, age"),
     ],
 )
 def test_samples_that_do_not_fit(classifier, sample, message):
