@@ -31,8 +31,8 @@ from seewhy.startup_log import quiet_start
 Sample = dict[str, InputValue] | list[InputValue]
 
 LAYER_RULE = (
-    "the last layer in call order that has spatial output (more than 1 x 1), is not a pooling layer, {own}and passes the "
-    "tests that --check shows; or, if none passes, the one that is bypassed least."
+    "the last layer in call order that has spatial output (more than 1 x 1), is not a pooling layer, {own}and passes "
+    "the tests that --check shows; or, if none passes, the one that is bypassed least."
 )
 
 PIXEL_RULE = "the coarsest layer that all of the score passes, which is summed over the pixels that the model predicts as a class."

@@ -48,7 +48,7 @@ class Runner(Protocol):
 
         Args:
             write: Writes the perturbations of a batch, each (*space, C), into the array that it is given.
-            count: how many perturbations there are; a method may read fewer.
+            count: How many perturbations there are; a method may read fewer.
         """
 
     def head_scores(self, perturbations: Iterable[FloatArray], count: int) -> FloatArray:
