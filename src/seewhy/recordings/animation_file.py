@@ -36,7 +36,7 @@ def read_animation(path: Path) -> Video:
         if not blocks.has_end:  # Pillow would give fewer frames
             raise RecordingError(f"{path} is truncated: it ends in the middle of a frame. Copy it again.")
         width, height = struct.unpack("<2H", content[6:10])
-        # Pillow goes through all frames to count them.
+        # Pillow reads all frames to count them.
         check_size((max(blocks.images, 1), max(height, 1), max(width, 1)), 3, "video", path)
     try:
         with Image.open(io.BytesIO(content), formats=FORMATS) as image:
