@@ -305,8 +305,8 @@ class Classifier:
         probabilities = self.framework.predict(inputs)
         if probabilities is None and self.prompts is not None:
             raise ModelError(
-                f"Cannot predict: the only class of {self.name!r} is the prompt {short_repr(self.prompts.names[0])}, and "
-                "a probability compares it with others. Give two prompts or more."
+                f"Cannot predict: the only class of {self.name!r} is the prompt {short_repr(self.prompts.names[0])}, "
+                "and a probability compares it with others. Give two prompts or more."
             )
         if probabilities is None:
             raise ModelError(
