@@ -305,6 +305,11 @@ def test_other_bad_input():
         (lambda: given.with_prompts(["red", "red"]), OptionError, "was given twice"),
         (lambda: given.with_prompts({"warm": []}), OptionError, "without a prompt"),
         (lambda: given.predict([np.zeros((8, 8, 3), np.uint8)]), ModelError, "has no classes. Give prompts"),
+        (
+            lambda: given.with_prompts(["red"]).predict([np.zeros((8, 8, 3), np.uint8)]),
+            ModelError,
+            "only class of 'towers' is the prompt 'red'.* Give two prompts or more",
+        ),
         (lambda: seewhy.Explainer(given).heatmaps(two_squares()), TargetError, "has no classes. Give prompts"),
         (lambda: seewhy.Explainer(given).heatmaps(two_squares(), "red"), TargetError, "'red' is no class"),
         *(

@@ -303,6 +303,11 @@ class Classifier:
         given: Inputs | SampleInputs = self.preprocess(images)
         inputs = given.values if isinstance(given, SampleInputs) else self.framework.check_inputs(given)
         probabilities = self.framework.predict(inputs)
+        if probabilities is None and self.prompts is not None:
+            raise ModelError(
+                f"Cannot predict: the only class of {self.name!r} is the prompt {short_repr(self.prompts.names[0])}, "
+                "and a probability compares it with others. Give two prompts or more."
+            )
         if probabilities is None:
             raise ModelError(
                 f"Cannot predict: the outputs of the model {self.name!r} are not class scores of shape (N, classes)."
