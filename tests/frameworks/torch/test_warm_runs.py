@@ -8,6 +8,7 @@ import pytest
 import seewhy
 from seewhy.errors import ModelRunError
 from seewhy.frameworks.cleanup import restoring
+from seewhy.frameworks.model_layers import ModelLayers
 from seewhy.targets import Class, Objective
 
 torch = pytest.importorskip("torch")
@@ -235,21 +236,50 @@ def test_buffers_are_restored_where_a_later_run_fails():
 
 
 def test_a_model_may_replace_its_own_layers_in_every_run():
-    """They are looked up before each run, in which the hooks of the layer have to be those of the layer that is run."""
     model = Network().eval()
-    kept = [model.features[3], copy.deepcopy(model.features[3])]
+    kept = [model.features[3], copy.deepcopy(model.features[3]).train()]
     runs = []
 
-    def swap(module, _):
+    def swap(module, *_):
         runs.append(module.features[3])
         module.features[3] = kept[len(runs) % 2]
 
     expected = heatmaps(seewhy.Explainer(model, "gradcam", layer="features.2"))
-    model.register_forward_hook(lambda module, given, _: swap(module, given))
+    model.register_forward_hook(swap)
     explainer = seewhy.Explainer(model, "gradcam", layer="features.2")
     for _ in range(4):
         np.testing.assert_array_equal(heatmaps(explainer), expected)
+        assert [module.training for module in kept] == [False, True]
     assert len({id(module) for module in runs}) == 2
+
+
+def test_layers_are_looked_up_after_a_run_within_one_explanation():
+    model = Network().eval()
+    framework = used(model).framework
+    with framework.explaining(INPUTS):
+        before = framework.layer_paths()
+        model.features.append(nn.Identity())
+        assert framework.layer_paths() == before  # nothing has run, and nobody changes the model meanwhile
+        framework.predict(INPUTS)
+        assert "features.5" in framework.layer_paths()
+    assert "features.5" not in before
+
+
+def test_layers_are_looked_up_before_each_run_and_kept_until_the_next():
+    structure = ["first"]
+    layers = ModelLayers(lambda: {structure[0]: None}, lambda: list(structure))
+    with layers.held():
+        structure[0] = "second"  # nobody does, before a run
+        assert set(layers.for_run().by_path) == set(layers.now().by_path) == {"first"}
+        layers.run()
+        assert set(layers.now().by_path) == {"first"}
+        assert set(layers.for_run().by_path) == set(layers.now().by_path) == {"second"}
+        structure[0] = "third"
+        with layers.held():
+            assert set(layers.now().by_path) == {"second"}
+        assert set(layers.for_run().by_path) == {"third"}
+    structure[0] = "fourth"
+    assert set(layers.now().by_path) == {"fourth"}
 
 
 @pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning")
