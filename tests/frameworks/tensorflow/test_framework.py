@@ -1,6 +1,8 @@
 """What is TensorFlow's own about the tap; what holds on every backend is in tests/contracts."""
 
+import gc
 import threading
+import weakref
 from concurrent.futures import ThreadPoolExecutor
 
 import keras
@@ -20,6 +22,7 @@ from tests.sample_models import (
 
 import seewhy
 from seewhy.errors import LayerError, ModelRunError, TargetError
+from seewhy.frameworks import compiled
 
 
 class EndsInTensorFlow(keras.Model):
@@ -117,6 +120,34 @@ def test_a_step_is_compiled_once_for_each_shape_and_kind_of_target():
     assert model.runs == 3
     explainer.heatmaps(np.ones((1, 16, 12, 3), np.float32), "top-1")
     assert model.runs == 5
+
+
+def test_graphs_of_many_shapes_are_dropped(monkeypatch):
+    """A dropped graph is freed, and a shape that was dropped is explained as before."""
+    monkeypatch.setattr(compiled, "MAX_COMPILED", 3)
+    keras.utils.set_random_seed(0)
+    model = keras.Sequential(
+        [
+            keras.Input((None, None, 3)),
+            keras.layers.Conv2D(4, 3, name="features"),
+            keras.layers.GlobalAveragePooling2D(),
+            keras.layers.Dense(2),
+        ]
+    )
+    explainer = seewhy.Explainer(model, layer="features")
+    heatmaps, graphs = {}, []
+    for side in (8, 9, 10, 11, 12, 13, 8):
+        found = explainer.heatmaps(np.full((1, side, side, 3), 0.5, np.float32), 1).values
+        np.testing.assert_array_equal(heatmaps.setdefault(side, found), found)
+        for entry in explainer.framework._compiled._entries.values():
+            graph = getattr(entry, "function", None)
+            if graph is not None and all(reference() is not entry.function for reference in graphs):
+                graphs.append(weakref.ref(entry.function))
+        del entry, graph
+    gc.collect()
+    assert len(explainer.framework._compiled) == 3
+    assert len(graphs) > 3
+    assert sum(reference() is not None for reference in graphs) <= 3
 
 
 def test_another_thread_may_use_the_model_meanwhile():

@@ -91,7 +91,6 @@ class KerasTensorflow(KerasFramework):
         if precision == "bfloat16":
             check_bfloat16()
         self._compiled = CompiledCache()
-        self._moves_image: dict[Any, bool] = {}
 
     def to_numpy(self, tensor: NativeTensor) -> NDArray[Any]:
         return np.asarray(tensor)
@@ -189,10 +188,11 @@ class KerasTensorflow(KerasFramework):
         return self._traced_calls(inputs).origins
 
     def moves_image(self, inputs: InputBatch, layer: LayerChoice, leaf: int = 0) -> bool:
-        key = (self._shape_key(inputs), layer, leaf)
-        if key not in self._moves_image:  # the trace of a capture decides it too
-            self._trace_stem(inputs, layer, leaf)
-        return self._moves_image[key]
+        known: bool | None = self.evidence.get(self._moves_key(inputs, layer, leaf))
+        if known is not None:  # the trace of a capture decides it too
+            return known
+        _, found = self._trace_stem(inputs, layer, leaf)
+        return any(stem.is_moved(self.image_size(inputs, leaf)) for stem in found)
 
     def stem_values(self, inputs: InputBatch, layer: LayerChoice, leaf: int = 0) -> list[StemValues]:
         function, found = self._trace_stem(inputs, layer, leaf)
@@ -412,8 +412,11 @@ class KerasTensorflow(KerasFramework):
         is_images = leaves(inputs)[leaf].ndim == 4
         found = find_stem_inputs(leaves(batch)[leaf], tap.output, tap.call) if is_images else []
         moved = any(stem.is_moved(self.image_size(inputs, leaf)) for stem in found)
-        self._moves_image[(self._shape_key(inputs), tap.layer, leaf)] = moved
+        self.evidence.add(self._moves_key(inputs, tap.layer, leaf), moved)
         return found
+
+    def _moves_key(self, inputs: InputBatch, layer: LayerChoice, leaf: int) -> Hashable:
+        return ("moves image", self._shape_key(inputs), layer, leaf)
 
     def _trace_stem(
         self, inputs: InputBatch, layer: LayerChoice, leaf: int
