@@ -88,3 +88,14 @@ def test_a_u_net_in_a_file(run, tmp_path, classes, activation):
     np.testing.assert_allclose(found, heatmap[None], rtol=1e-4, atol=1e-4 * heatmap.max())
     assert np.asarray(Image.open(out / "picture_hirescam.png")).shape[:2] == PHOTO.shape[:2]
     assert "class 1" in (out / "report.html").read_text("utf-8")
+
+
+def test_the_layers_of_a_segmentation_model(run, tmp_path):
+    """Of a model without skip connections, the end of the encoder; a later layer has positions too."""
+    image = keras.Input((SIDE, SIDE, 3))
+    coarse = layers.Conv2D(8, 3, strides=4, padding="same", activation="relu", name="encoder")(image)
+    fine = layers.Conv2D(6, 3, padding="same", activation="relu", name="decoder")(layers.UpSampling2D(4)(coarse))
+    keras.Model(image, layers.Conv2D(3, 1, activation="softmax")(fine)).save(tmp_path / "plain.keras")
+    code, out, _ = run("layers", tmp_path / "plain.keras")
+    assert code == 0
+    assert "auto selects encoder: the coarsest layer that all of the score passes" in " ".join(out.split())

@@ -14,6 +14,7 @@ from rich.console import Console
 from seewhy.attribution.auto_layer import Trial
 from seewhy.attribution.layer_evidence import LayerEvidence
 from seewhy.attribution.layer_warnings import faults
+from seewhy.attribution.pixel_classes import scores_pixels
 from seewhy.cli.error_messages import command_line_message
 from seewhy.cli.layer_option import layer_calls, sample_inputs
 from seewhy.cli.model_options import ModelArguments
@@ -28,6 +29,14 @@ from seewhy.models import Classifier
 from seewhy.startup_log import quiet_start
 
 Sample = dict[str, InputValue] | list[InputValue]
+
+LAYER_RULE = (
+    "the last layer in call order that has spatial output (more than 1 x 1), is not a pooling layer, {own}and passes "
+    "the tests that --check shows; or, if none passes, the one that is bypassed least."
+)
+
+PIXEL_RULE = "the coarsest layer that all of the score passes, which is the sum at the pixels predicted as a class."
+"""How the layer of a segmentation model is chosen: see `attribution.pixel_classes.pixel_layer`."""
 
 
 def run(model: ModelArguments, sample: Sample, *, check: bool, as_json: bool) -> None:
@@ -45,6 +54,8 @@ def run(model: ModelArguments, sample: Sample, *, check: bool, as_json: bool) ->
         calls = layer_calls(classifier, inputs)
         selected, refusal = _auto_layers(classifier, inputs)
         trials = dict(Explainer(classifier).judge_layers(inputs)) if check else {}
+        checked = classifier.framework.check_inputs(inputs)
+        is_segmenter = any(selected.values()) and scores_pixels(classifier.framework, checked, None)
     spatial = [call for call in calls if call.has_space]
     counts = Counter(call.path for call in spatial)
     auto = {name: _position(spatial, layer) for name, layer in selected.items()}
@@ -69,12 +80,8 @@ def run(model: ModelArguments, sample: Sample, *, check: bool, as_json: bool) ->
             print_line(console, f"auto selects no layer{for_input}: {refusal[name]}")
         else:
             own = "is computed from that image alone, " if name else ""
-            print_line(
-                console,
-                f"auto selects {_name(spatial[position], counts)}{for_input}: the last layer in call order that has "
-                f"spatial output (more than 1 x 1), is not a pooling layer, {own}and passes the tests that --check "
-                "shows; or, if none passes, the one that is bypassed least.",
-            )
+            rule = PIXEL_RULE if is_segmenter else LAYER_RULE.format(own=own)
+            print_line(console, f"auto selects {_name(spatial[position], counts)}{for_input}: {rule}")
     print_line(console, f"{len(calls) - len(spatial)} other layer calls have no spatial output and are not listed.")
     if classifier.layer is not None:
         print_line(console, f"This model has a default layer, which is explained instead: {classifier.layer}.")
