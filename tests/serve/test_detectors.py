@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 from playwright.sync_api import expect
 from tests.attribution.small_detector import SIDE, SmallDetector
-from tests.serve.conftest import error_of, running
+from tests.serve.conftest import error_of, running, small_classifier
 from tests.serve.test_api import decode
 from tests.serve.test_page import choose, options, violations
 from tests.serve.test_worker import post
@@ -162,6 +162,14 @@ def test_a_detector_whose_detections_in_a_grey_picture_cannot_be_explained_is_se
         assert [target["name"] for target in response["explanations"][0]["targets"]] == ["class 1", "class 0"]
         grey = post(address, png(np.full_like(BLACK, 128)), targets="top-2")
         assert error_of(grey)[:2] == (422, "invalid_layer")
+
+
+def test_a_class_whose_name_has_commas():
+    classifier = small_classifier(class_names=["red, a square", "red", "green"])
+    with running([("named", classifier)], Settings()) as address:
+        response = post(address, png(picture()), targets="green,red, a square,1").json()
+        targets = response["explanations"][0]["targets"]
+        assert [target["name"] for target in targets] == ["green", "red, a square", "red"]
 
 
 def test_one_value_beside_itself(served):
