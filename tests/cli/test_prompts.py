@@ -10,7 +10,11 @@ from tests.two_towers import two_squares
 
 TOWERS = """
 import seewhy
-from tests.two_towers import Towers, tokenize
+from tests.two_towers import Towers
+from tests.two_towers import tokenize as words
+
+def tokenize(texts):
+    return words([text.replace(",", "") for text in texts])
 
 def build():
     preprocessing = seewhy.Preprocessing(size=(8, 8), std=255.0)
@@ -46,6 +50,18 @@ def test_prompts_are_classes_all_of_which_are_explained(run, photo, tmp_path):
     assert [target["name"] for target in json.loads(out)["explanations"][0]["targets"]] == ["a red square"]
 
 
+@pytest.mark.parametrize("command", ["explain", "batch"])
+def test_a_target_is_a_prompt_with_commas(run, photo, command):
+    prompts = ("--prompt", "a square, red", "--prompt", "green")
+    source = photo if command == "explain" else photo.parent
+    options = ("--targets", "green,a square, red", "--out", photo.parent / "out", "--json")
+    code, out, err = run(command, source, "--model", "towers:build", *prompts, *options)
+    assert code == 0, err
+    if command == "explain":
+        targets = json.loads(out)["explanations"][0]["targets"]
+        assert [(target["index"], target["name"]) for target in targets] == [(1, "green"), (0, "a square, red")]
+
+
 def test_mistakes(run, photo):
     code, _, err = run("explain", photo, "--model", "towers:build")
     assert (code, "has no classes. Give prompts as targets" in err) == (2, True)
@@ -57,3 +73,8 @@ def test_mistakes(run, photo):
     assert (code, "has no classes" in err) == (2, True)
     code, _, err = run("export", "--model", "towers:build", "--prompt", "red", "--to", "onnx", "--out", "net.onnx")
     assert code == 2, err
+    (photo.parent / "names.txt").write_text("red\ngreen\nblue\n", encoding="utf-8")
+    code, _, err = run(
+        "explain", photo, "--model", "towers:build", "--prompt", "red", "--class-names", photo.parent / "names.txt"
+    )
+    assert (code, "There are 3 class names and 1 prompt," in err) == (2, True)

@@ -2,7 +2,7 @@ import pytest
 
 from seewhy import ClassNames
 from seewhy.errors import TargetError
-from seewhy.models.class_names import imagenet
+from seewhy.models.class_names import imagenet, split_names
 
 
 @pytest.mark.parametrize(
@@ -11,6 +11,23 @@ from seewhy.models.class_names import imagenet
 )
 def test_spellings_of_tiger_cat(query):
     assert imagenet().find(query) == 282
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("red, a square", ["red, a square"]),
+        ("Red, a_square,green", ["Red, a_square", "green"]),
+        ("green,red, a square,red", ["green", "red, a square", "red"]),
+        ("a, b, c,a, b", ["a, b, c", "a, b"]),
+        ("red,square", ["red", "square"]),
+        (" red,, ,", ["red"]),
+        ("", []),
+    ],
+)
+def test_a_known_name_with_commas_stays_whole(text, expected):
+    assert split_names(text, ["red, a square", "green", "a, b", "a, b, c"]) == expected
+    assert split_names(text) == [part.strip() for part in text.split(",") if part.strip()]
 
 
 def test_a_class_is_found_by_a_synonym():

@@ -82,6 +82,8 @@ def test_prompts_as_classes():
     (probable,) = seewhy.Explainer(given, score="probability").explain([image], TEXTS[0])
     assert probable.targets[0].score == pytest.approx(probabilities[0])
     assert given.replace(class_names=["r", "g"]).predict([image])[0][0].name == "r"
+    with pytest.raises(ModelError, match="There are 1 class name and 2 prompts"):
+        given.replace(class_names=["r"])
     assert given.fingerprint() != classifier().with_prompts(TEXTS[::-1]).fingerprint()
 
 

@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 from playwright.sync_api import expect
 from tests.attribution.small_detector import SIDE, SmallDetector
-from tests.serve.conftest import error_of, running
+from tests.serve.conftest import error_of, running, small_classifier
 from tests.serve.test_api import decode
 from tests.serve.test_page import choose, options, violations
 from tests.serve.test_worker import post
@@ -138,6 +138,40 @@ def test_one_value(served):
     assert (target["name"], target["index"], target["probability"]) == ("output 0", -1, None)
 
 
+class TwoBoxes(torch.nn.Module):
+    """Two detections in every picture, scored by how bright and how dark it is; 0 where that is less than half."""
+
+    def __init__(self):
+        super().__init__()
+        self.features = torch.nn.Conv2d(3, 2, 1)
+        with torch.no_grad():
+            self.features.weight[:] = torch.tensor([1.0, -1.0])[:, None, None, None] / 3
+            self.features.bias[:] = torch.tensor([-0.6, 0.4])
+
+    def forward(self, images):
+        boxes = torch.tensor([[0.0, 0.0, 16.0, 16.0], [8.0, 8.0, 32.0, 32.0]])
+        logits = torch.relu(self.features(images)).mean((2, 3))
+        return [{"boxes": boxes, "labels": torch.tensor([0, 1]), "scores": row.sigmoid()} for row in logits]
+
+
+def test_a_detector_whose_detections_in_a_grey_picture_cannot_be_explained_is_served():
+    """Its ReLUs are 0 there, so that no layer carries the scores; in another picture they are not."""
+    preprocess = Preprocessing(size=(32, 32), std=255.0, channels_first=True)
+    with running([("two", Classifier(TwoBoxes(), preprocess=preprocess))], Settings()) as address:
+        response = post(address, png(picture()), targets="top-2").json()
+        assert [target["name"] for target in response["explanations"][0]["targets"]] == ["class 1", "class 0"]
+        grey = post(address, png(np.full_like(BLACK, 128)), targets="top-2")
+        assert error_of(grey)[:2] == (422, "invalid_layer")
+
+
+def test_a_class_whose_name_has_commas():
+    classifier = small_classifier(class_names=["red, a square", "red", "green"])
+    with running([("named", classifier)], Settings()) as address:
+        response = post(address, png(picture()), targets="green,red, a square,1").json()
+        targets = response["explanations"][0]["targets"]
+        assert [target["name"] for target in targets] == ["green", "red, a square", "red"]
+
+
 def test_one_value_beside_itself(served):
     targets = post(served, png(picture()), model="ages", targets="top-1,output 0").json()["explanations"][0]["targets"]
     assert [(target["name"], target["index"]) for target in targets] == [("output 0", -1)] * 2
@@ -193,3 +227,4 @@ def test_the_page_shows_what_other_models_find(open_page, served, tmp_path, mode
     choose(page, picture(tmp_path))
     assert page.locator("#summary").inner_text().startswith(summary)
     assert page.locator("#viewer canvas:visible").count() == 1
+    assert "so a bright one does not mean a high score" in page.locator(".caption:visible").inner_text()

@@ -178,7 +178,7 @@ def batch(
         source=source,
         out=out,
         model=model_options.arguments(model),
-        targets=split_list(targets),
+        targets=split_list(targets, model_options.prompt),
         methods=parse_methods(method, settings or []),
         layer=layer_options.layer,
         score=layer_options.score.value,

@@ -195,7 +195,7 @@ def explain(
         request = ExplainArguments(
             images=found,
             models=tuple(model_options.arguments(source) for source in dict.fromkeys(model or [DEFAULT_MODEL])),
-            targets=None if targets is None else split_list(targets),
+            targets=None if targets is None else split_list(targets, model_options.prompt),
             methods=parse_methods(method, settings or []),
             layer=layer_options.layer,
             score=layer_options.score.value,

@@ -46,7 +46,7 @@ def inspect(
     run(
         image,
         model_options.arguments(model),
-        split_list(targets),
+        split_list(targets, model_options.prompt),
         channels,
         layer_options.layer,
         layer_options.score.value,

@@ -35,10 +35,7 @@ LAYER_RULE = (
     "the tests that --check shows; or, if none passes, the one that is bypassed least."
 )
 
-PIXEL_RULE = (
-    "the coarsest layer that all of the score passes, which is summed over the pixels that the model predicts as a "
-    "class."
-)
+PIXEL_RULE = "the coarsest layer that all of the score passes, which is the sum at the pixels predicted as a class."
 """How the layer of a segmentation model is chosen: see `attribution.pixel_classes.pixel_layer`."""
 
 

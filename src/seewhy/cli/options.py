@@ -1,5 +1,6 @@
 """Options that several commands share, and the values of options with a fixed set of them."""
 
+from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -200,6 +201,8 @@ ColormapOption = Annotated[
 OutOption = Annotated[Path, typer.Option(metavar="FOLDER", help="The output folder; created if missing.")]
 
 
-def split_list(text: str) -> list[str]:
-    """Split a list that is separated by commas."""
-    return [part.strip() for part in text.split(",") if part.strip()]
+def split_list(text: str, known: Sequence[str] | None = None) -> list[str]:
+    """Split a list that is separated by commas; known names, such as prompts, may have commas themselves."""
+    from seewhy.models.class_names import split_names  # imported only by the commands that run
+
+    return split_names(text, known or ())

@@ -187,6 +187,24 @@ def _indices_by_name(class_names: Iterable[Sequence[str]], ids: Sequence[str] | 
     return dict(indices)
 
 
+def split_names(text: str, known: Iterable[str] = ()) -> list[str]:
+    """Split names that are separated by commas, without empty ones.
+
+    Args:
+        text: The names.
+        known: Names of classes. One that has commas itself, as a prompt may, stays whole.
+    """
+    whole = {fold_name(name) for name in known if "," in name}
+    longest = max((name.count(",") for name in whole), default=0) + 1
+    parts, names = text.split(","), list[str]()
+    while parts:
+        candidates = (",".join(parts[:count]) for count in range(min(longest, len(parts)), 1, -1))
+        name = next((each for each in candidates if fold_name(each) in whole), parts[0])
+        del parts[: name.count(",") + 1]
+        names.append(name.strip())
+    return [name for name in names if name]
+
+
 def fold_name(name: str) -> str:
     """Return a name as names are compared: without regard to case, and with "_" and "-" as spaces."""
     return " ".join(printable(name).replace("_", " ").replace("-", " ").casefold().split())

@@ -442,7 +442,13 @@ class Classifier:
         return made
 
     def _take_prompts(self, encoder: TextEncoder | None, prompts: Prompts | None) -> None:
-        """Share the embeddings that an encoder holds, and take prompts as the classes."""
+        """Share the embeddings that an encoder holds, and take prompts as the classes; they may have other names."""
+        if prompts is not None and self.class_names is not None and len(self.class_names) != len(prompts.names):
+            names = counted(len(self.class_names), "class name")
+            raise ModelError(
+                f"There are {names} and {counted(len(prompts.names), 'prompt')}, "
+                "which are the classes. Give a name for each prompt, or none."
+            )
         self._encoder, self.prompts = encoder, prompts
         self._renew_prompts()
 

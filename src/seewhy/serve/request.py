@@ -10,6 +10,7 @@ from seewhy import methods as all_methods
 from seewhy.errors import LayerError, MethodError, OptionError, SeewhyError, TargetError
 from seewhy.evaluate.check import CheckProgress, with_checks
 from seewhy.explainer import Explainer
+from seewhy.models.class_names import split_names
 from seewhy.results.explanation import Explanation
 from seewhy.serve.response_body import Failure, response_body
 from seewhy.serve.schemas import ExplainFields, Format
@@ -107,7 +108,8 @@ def _layer_name(explainer: Explainer) -> str:
 
 
 def _parse_targets(text: str, model: ServedModel) -> list[str]:
-    targets = _split(text)
+    names = model.classifier.class_names
+    targets = list(dict.fromkeys(split_names(text, () if names is None else names)))
     if not targets:
         raise TargetError("targets is empty; expected such as top-3, or classes separated by commas.")
     resolved = model.classifier.resolve(list(targets))

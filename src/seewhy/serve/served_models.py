@@ -11,7 +11,7 @@ import numpy as np
 
 from seewhy.attribution.perturbation_runner import ProgressCallback
 from seewhy.attribution.pixel_classes import predict_pixels, read_output, scores_pixels
-from seewhy.errors import ModelError, NotPredictedError, TargetError, did_you_mean
+from seewhy.errors import LayerError, ModelError, NotPredictedError, TargetError, did_you_mean
 from seewhy.explainer import Explainer
 from seewhy.frameworks import LayerCall
 from seewhy.frameworks.structures import InputBatch
@@ -98,11 +98,15 @@ class ServedModel:
         return "classifier", len(names) if names is not None else 0 if probabilities is None else probabilities.shape[1]
 
     def _first_explanation(self, grey: ImageArray) -> Explanation | None:
-        """Explain a grey image, for which the model is compiled; return None if it finds nothing in it."""
+        """Explain a grey image, for which the model is compiled; return None if it finds nothing to explain in it."""
         top = DEFAULT_TARGETS if self.kind in AT_MOST else min(DEFAULT_TARGETS, max(self.class_count, 1))
         try:
             (explanation,) = self.explainer("auto", "auto").explain([grey], f"top-{top}")
         except NotPredictedError:
+            return None
+        except LayerError:
+            if self.kind != "detector":  # whose detections in another image have other layers
+                raise
             return None
         return explanation
 

@@ -78,7 +78,7 @@ function evidenceText({ heatmap, minus, kind, background }, subject) {
   const colours = heatmap.signed
     ? `Warm colours are evidence for ${subject}, cold colours evidence against it.`
     : `The brighter a place, the stronger the evidence for ${subject}.`;
-  const likely = kind === "detection" ? "a sure detection" : "a probable class";
+  const likely = { detection: "a sure detection", class: "a probable class", target: "a high score" }[kind];
   const peak = heatmap.largest === null ? "its own peak" : `its peak in all of ${background.noun}`;
   const scale = `Each heatmap is scaled to ${peak}, so a bright one does not mean ${likely}.`;
   const units = "The values at the ends of the colour bars have the same units in all images.";
