@@ -37,6 +37,16 @@ def array_home(framework: Framework, model: Any) -> ArrayHome:
     name = framework.name.removeprefix("keras-")
     if name not in _MAKERS:
         return ArrayHome()
+    if name != "tensorflow":  # whose variables never move: Keras lists all of them to find the first
+        return _found_home(framework, model, name)
+    home: ArrayHome | None = framework.evidence.get("array home")
+    if home is None:
+        home = _found_home(framework, model, name)
+        framework.evidence.add("array home", home)
+    return home
+
+
+def _found_home(framework: Framework, model: Any, name: str) -> ArrayHome:
     weights = (weight.value for weight in model.variables) if framework.name != name else model.parameters()
     weight = next(iter(weights), None)
     return ArrayHome(name, "" if weight is None else _DEVICES[name](weight))
