@@ -1,6 +1,8 @@
 """What changes between two explanations by one explainer, or in a run of the model, is seen, and left as it was."""
 
+import contextlib
 import copy
+import threading
 
 import numpy as np
 import pytest
@@ -233,6 +235,26 @@ def test_buffers_are_restored_where_a_later_run_fails():
     with pytest.raises(ModelRunError, match="in the model"):
         heatmaps(explainer)
     assert state(model) == before
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_a_model_that_changes_its_own_modes_has_those_it_had(monkeypatch, fails):
+    """Whose forward calls `train`, as models with a warm-up do, where no other thread can have done it."""
+    monkeypatch.setattr(threading, "active_count", lambda: 1)
+    model = Network().eval()
+    model.features[1].train()
+    before = [module.training for module in model.modules()]
+
+    def change(module, *_):
+        module.train()
+        module.features[1].eval()
+        if fails:
+            raise ValueError("in the model")
+
+    model.register_forward_hook(change)
+    with pytest.raises(ModelRunError, match="in the model") if fails else contextlib.nullcontext():
+        seewhy.Explainer(model, "gradcam", layer="features.2").heatmaps(INPUTS, 1)
+    assert [module.training for module in model.modules()] == before
 
 
 def test_a_model_may_replace_its_own_layers_in_every_run():

@@ -74,8 +74,12 @@ def evaluation_mode(modules: list[Any], used_elsewhere: set[int]) -> Iterator[No
         try:
             yield
         finally:
+            now = _in_training(modules)
             if threading.active_count() > 1:
-                used_elsewhere |= {id(module) for module in _in_training(modules)}
+                used_elsewhere |= {id(module) for module in now}
+            else:
+                for module in now:  # the model itself has changed their modes; those it found in training follow
+                    _set_training(module, False)
     if used_elsewhere - known:
         raise ModelRunError(
             "The model was put into training mode while it was explained, as by a thread that trains it. Explain it "
