@@ -56,6 +56,17 @@ def test_every_batch_gets_the_scores_of_a_capture(end, score):
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
 
 
+@pytest.mark.parametrize("activation", [torch.nn.Softmax(dim=1), torch.nn.LogSoftmax(dim=1), torch.nn.Sigmoid()])
+def test_a_final_activation_of_some_batches_is_bypassed(activation):
+    """Perturbations may be unlike the image, and a model may decide by its input how it ends."""
+    model, objective = Ends(lambda logits: activation(logits) if len(logits) == 2 else logits), Objective(Class(((1,),)))
+    framework = Torch(model)
+    scorer = framework.scorer(objective)
+    for batch in batches():
+        expected = framework.capture(batch, LayerChoice(INPUT), objective, "none").scores
+        np.testing.assert_allclose(scorer(batch), expected, atol=1e-6)
+
+
 def test_a_function_of_all_outputs_is_scored_too():
     model = Ends(lambda logits: (logits, logits.exp()))
     scorer = Torch(model).scorer(Objective(AllOutputs(lambda outputs: outputs[1][:, 0])))

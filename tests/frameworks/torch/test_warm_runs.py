@@ -202,6 +202,37 @@ def test_buffers_of_other_types_are_restored():
     np.testing.assert_array_equal(model.missing.numpy(), [np.nan, 1])
 
 
+UNCOUNTED = {
+    "data": lambda buffer: buffer.data.add_(1),
+    "memory of NumPy": lambda buffer: np.add(buffer.numpy(), 1, out=buffer.numpy()),
+    "other memory": lambda buffer: setattr(buffer, "data", torch.full_like(buffer, 7)),
+    "other shape": lambda buffer: setattr(buffer, "data", torch.full((5, 4), 7.0)),
+    "other type": lambda buffer: setattr(buffer, "data", torch.full_like(buffer, 7, dtype=torch.float64)),
+    "resized": lambda buffer: buffer.resize_(7),
+    "unsqueezed": lambda buffer: buffer.unsqueeze_(0),
+}
+
+
+@pytest.mark.parametrize("shape", [(), (3,), (2, 3)])
+@pytest.mark.parametrize("change", UNCOUNTED)
+def test_buffers_that_are_written_to_past_autograd_are_restored(change, shape):
+    """Also where they are given another shape, and all others with them."""
+    model = Network().eval()
+    model.register_buffer("own", torch.full(shape, 2.0))
+    explainer = used(model)
+    expected, before = heatmaps(explainer), state(model)
+
+    def step(model):
+        write(model)
+        UNCOUNTED[change](model.own)
+
+    model.step = step
+    for _ in range(2):
+        np.testing.assert_array_equal(heatmaps(explainer), expected)
+        assert state(model) == before
+        assert model.own.dtype == torch.float32
+
+
 def test_gradients_of_one_capture_are_not_those_of_the_next():
     """Where a backward pass of the model's own returns the same tensor each time."""
     memory = torch.zeros(1, 6, 8, 8)

@@ -82,7 +82,7 @@ from seewhy.frameworks.torch.forward_parameters import ForwardParameters
 from seewhy.frameworks.torch.kernels import kernels_of, replaced_kernels
 from seewhy.frameworks.torch.layouts import TorchLayouts
 from seewhy.frameworks.torch.linear_layer import Shortcut
-from seewhy.frameworks.torch.logits import FunctionRecorder, select_torch_outputs
+from seewhy.frameworks.torch.logits import FunctionRecorder, may_be_probabilities, select_torch_outputs
 from seewhy.frameworks.torch.onnx import export, input_names
 from seewhy.frameworks.torch.origins import ValueRecorder, find_origins
 from seewhy.frameworks.torch.precision import autocast_to, without_autocast
@@ -265,9 +265,10 @@ class Torch(Framework):
 
     def scorer(self, objective: Objective) -> Scorer:
         is_bypassed: bool | None = None  # whether the first batch had a final activation to bypass
+        may_be_activated = False  # whether the values of a batch may be those of one: the model may decide by its input
 
         def run(inputs: InputBatch, functions: FunctionRecorder, context: AbstractContextManager[Any]) -> NativeTensor:
-            nonlocal is_bypassed
+            nonlocal is_bypassed, may_be_activated
             outputs = self._forward(inputs, context, None, objective)
             with without_autocast():
                 selected = select_torch_outputs(outputs, objective, functions, self.xp)
@@ -276,13 +277,17 @@ class Torch(Framework):
                 arrays = target_arrays(objective, image_count(inputs), device_tensor)
                 scores: NativeTensor = read.score(objective, arrays, self.xp).scores
             is_bypassed = read.activation not in ("logits", "linear")
+            may_be_activated = read.logits is not None and may_be_probabilities(read.logits)
             return scores.float()
 
         def score(inputs: InputBatch) -> NativeTensor:
             with self._preserve_state():
-                if is_bypassed is False and objective.score == "logit":  # nothing has to be recorded
+                # Then nothing has to be recorded.
+                if is_bypassed is False and not may_be_activated and objective.score == "logit":
                     with self._autograd_use.grad_mode():
-                        return run(inputs, FunctionRecorder(), nullcontext())
+                        scores = run(inputs, FunctionRecorder(), nullcontext())
+                    if not may_be_activated:
+                        return scores
                 return self._autograd_use.run(lambda functions: run(inputs, functions, functions))
 
         return score

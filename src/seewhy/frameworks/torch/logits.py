@@ -124,6 +124,14 @@ class FunctionRecorder(TorchFunctionMode):
         return version is not None and bool(version == version_of(tensor))
 
 
+def may_be_probabilities(outputs: NativeTensor) -> bool:
+    """Whether all values may be those of a softmax or a sigmoid, or all may be their logarithms."""
+    if outputs.numel() == 0:
+        return False
+    least, most = map(float, torch.aminmax(outputs.detach()))
+    return most <= 0 or (least >= 0 and most <= 1)
+
+
 def _softmax_size(tensor: NativeTensor, args: tuple[Any, ...], kwargs: dict[str, Any]) -> int | None:
     """Return the size of the axis of a softmax; None where its values are not adjacent in the order of values."""
     axis = args[1] if len(args) > 1 else kwargs.get("dim", kwargs.get("axis"))

@@ -174,32 +174,44 @@ class _Copy(NamedTuple):
     Attributes:
         group: The buffers.
         values: Of all of them.
-        version: How often the only one was written to; None where small ones are joined, whose values are compared:
-            PyTorch does not count what batch normalisation writes to its averages.
+        shapes: Of each.
+        version: How often the first was written to. It does not tell everything: PyTorch does not count what batch
+            normalisation writes to its averages, nor writes through `.data`.
+        is_comparable: Whether values can be compared.
     """
 
     group: list[NativeTensor]
     values: NativeTensor
+    shapes: list[torch.Size]
     version: int | None
+    is_comparable: bool
 
     @classmethod
     def of(cls, group: list[NativeTensor]) -> Self:
         """Copy a group."""
-        return cls(group, _copy_group(group), None if _is_small(group[0]) else version_of(group[0]))
+        shapes = [buffer.shape for buffer in group]
+        return cls(group, _copy_group(group), shapes, version_of(group[0]), _is_comparable(group[0]))
 
     def is_unchanged(self) -> bool:
-        """Whether the buffers have these values still."""
-        if not _is_small(self.group[0]):
+        """Whether the buffers have these values still, in these shapes."""
+        if [buffer.shape for buffer in self.group] != self.shapes:
+            return False
+        if not self.is_comparable:
             return version_of(self.group[0]) == self.version
-        return torch.equal(_copy_group(self.group), self.values)
+        now = self.group[0] if len(self.group) == 1 else _copy_group(self.group)
+        return now.dtype == self.values.dtype and torch.equal(now, self.values)
 
     def restore(self, ids: set[int]) -> None:
         """Restore the values of those of the buffers with these ids that have others."""
         if self.is_unchanged():
             return
-        for buffer, values in zip(self.group, _split_group(self.values, self.group), strict=True):
-            if id(buffer) in ids and not (_is_small(buffer) and torch.equal(buffer, values)):
-                with torch.inference_mode(buffer.is_inference()), torch.no_grad():
+        for buffer, values in zip(self.group, _split_group(self.values, self.shapes), strict=True):
+            if id(buffer) not in ids:
+                continue
+            with torch.inference_mode(buffer.is_inference()), torch.no_grad():
+                if buffer.shape != values.shape or buffer.dtype != values.dtype:
+                    buffer.data = values.clone()  # it was resized, or given other memory
+                elif not (self.is_comparable and torch.equal(buffer, values)):
                     buffer.copy_(values)
 
 
@@ -224,9 +236,14 @@ def _groups(tensors: Iterable[NativeTensor]) -> list[list[NativeTensor]]:
 
 
 def _is_small(tensor: NativeTensor) -> bool:
-    """Whether buffers of this kind are joined, and compared by their values."""
-    is_plain = type(tensor) is torch.Tensor and tensor.layout == torch.strided and not tensor.is_quantized
-    return is_plain and tensor.ndim < 2 and not tensor.is_meta
+    """Whether buffers of this kind are joined."""
+    return tensor.ndim < 2 and _is_comparable(tensor)
+
+
+def _is_comparable(tensor: NativeTensor) -> bool:
+    """Whether a tensor is plain values."""
+    is_plain = type(tensor) is torch.Tensor and tensor.layout == torch.strided
+    return is_plain and not tensor.is_quantized and not tensor.is_meta
 
 
 def _copy_group(group: list[NativeTensor]) -> NativeTensor:
@@ -237,8 +254,8 @@ def _copy_group(group: list[NativeTensor]) -> NativeTensor:
         return torch.cat(group) if group[0].ndim else torch.stack(group)
 
 
-def _split_group(copy: NativeTensor, group: list[NativeTensor]) -> Sequence[NativeTensor]:
-    """Return the copy of each tensor of a group."""
-    if len(group) == 1:
+def _split_group(copy: NativeTensor, shapes: list[torch.Size]) -> Sequence[NativeTensor]:
+    """Return the copy of each tensor of a group, of these shapes."""
+    if len(shapes) == 1:
         return [copy]
-    return torch.split(copy, [len(tensor) for tensor in group]) if group[0].ndim else torch.unbind(copy)
+    return torch.split(copy, [shape[0] for shape in shapes]) if shapes[0] else torch.unbind(copy)
