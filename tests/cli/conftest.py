@@ -19,8 +19,12 @@ def load_once():
 
 
 @pytest.fixture(autouse=True)
-def forget_nets():
-    """Forget the module that a test wrote into its folder: the next test may write another one of that name."""
+def forget_nets(monkeypatch):
+    """Forget the module that a test wrote into its folder: the next test may write another one of that name.
+
+    The command line appends the current folder to the path.
+    """
+    monkeypatch.setattr(sys, "path", list(sys.path))
     yield
     sys.modules.pop("nets", None)
 
