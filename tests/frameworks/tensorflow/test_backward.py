@@ -199,3 +199,20 @@ def test_products_of_all_tokens_do_not_end_the_process(method, mix):
     together = explainer.heatmaps(image, [2, 0]).values
     alone = np.concatenate([explainer.heatmaps(image, [target]).values for target in (2, 0)], axis=1)
     np.testing.assert_allclose(together, alone, atol=1e-6 * np.abs(alone).max(), rtol=0)
+
+
+@pytest.mark.parametrize("method", ["gradcam", "hirescam"])
+def test_products_of_tokens_made_of_a_mean_do_not_end_the_process(method):
+    """Where a closed form by the mean, and all targets at once, would be vectorised."""
+    keras.utils.set_random_seed(5)
+    inputs = keras.Input((12, 12, 3))
+    features = keras.layers.Conv2D(6, 3, name="features")(inputs)
+    tokens = keras.layers.Dense(144 * 6)(keras.layers.GlobalAveragePooling2D()(features))
+    tokens = keras.layers.Reshape((144, 6))(tokens)
+    mixed = keras.layers.Dot(2)([tokens, tokens])
+    outputs = keras.layers.Dense(5)(keras.layers.GlobalMaxPooling1D()(mixed))
+    explainer = seewhy.Explainer(keras.Model(inputs, outputs), method, layer="features", signed=True)
+    image = np.random.default_rng(0).normal(size=(1, 12, 12, 3)).astype(np.float32)
+    together = explainer.heatmaps(image, [2, 0]).values
+    alone = np.concatenate([explainer.heatmaps(image, [target]).values for target in (2, 0)], axis=1)
+    np.testing.assert_allclose(together, alone, atol=1e-6 * np.abs(alone).max(), rtol=0)
