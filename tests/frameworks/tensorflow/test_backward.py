@@ -130,6 +130,15 @@ def attention(values):
     return tf.nn.softmax(scores)
 
 
+def attention_of_one_head(values):
+    tokens = tf.reshape(values, [-1, 16, 8])
+    return tf.matmul(tokens, tokens, transpose_b=True)
+
+
+def weights_of_tokens(values):
+    return tf.matmul(tf.reshape(values, [-1, 16, 8]), tf.ones((8, 3)))
+
+
 @tf.function
 def function_of_the_model(values):
     return tf.nn.relu(values)
@@ -150,6 +159,8 @@ def test_the_memory_of_a_pass_is_that_of_its_largest_tensors():
     ("forward", "shape"),
     [
         (attention, (None, 4, 4, 8)),
+        (attention_of_one_head, (None, 4, 4, 8)),
+        (weights_of_tokens, (None, 4, 4, 8)),
         (function_of_the_model, (None, 4, 4, 8)),
         (tf.nn.relu, (None, None, 4, 8)),
         (of_unknown_rank, (None, 4, 4, 8)),
@@ -172,3 +183,36 @@ def test_attention_after_the_layer_gives_what_each_target_gives_alone():
     for place, target in enumerate(TARGETS):
         alone = explainer.heatmaps(images(), [target]).values[:, 0]
         np.testing.assert_allclose(together[:, place], alone, atol=1e-6 * np.abs(alone).max(), rtol=0)
+
+
+@pytest.mark.parametrize("method", ["hirescam", "ablationcam"])
+@pytest.mark.parametrize("mix", [keras.layers.Attention(), keras.layers.Dot(2)])
+def test_products_of_all_tokens_do_not_end_the_process(method, mix):
+    """One image and several targets or perturbations: as a product of four axes, it would write past its memory."""
+    keras.utils.set_random_seed(5)
+    inputs = keras.Input((12, 12, 3))
+    features = keras.layers.Conv2D(6, 3, padding="same", name="features")(inputs)
+    tokens = keras.layers.Reshape((144, 6))(features)
+    outputs = keras.layers.Dense(5)(keras.layers.GlobalMaxPooling1D()(mix([tokens, tokens])))
+    explainer = seewhy.Explainer(keras.Model(inputs, outputs), method, layer="features", signed=True)
+    image = np.random.default_rng(0).normal(size=(1, 12, 12, 3)).astype(np.float32)
+    together = explainer.heatmaps(image, [2, 0]).values
+    alone = np.concatenate([explainer.heatmaps(image, [target]).values for target in (2, 0)], axis=1)
+    np.testing.assert_allclose(together, alone, atol=1e-6 * np.abs(alone).max(), rtol=0)
+
+
+@pytest.mark.parametrize("method", ["gradcam", "hirescam"])
+def test_products_of_tokens_made_of_a_mean_do_not_end_the_process(method):
+    """Where a closed form by the mean, and all targets at once, would be vectorised."""
+    keras.utils.set_random_seed(5)
+    inputs = keras.Input((12, 12, 3))
+    features = keras.layers.Conv2D(6, 3, name="features")(inputs)
+    tokens = keras.layers.Dense(144 * 6)(keras.layers.GlobalAveragePooling2D()(features))
+    tokens = keras.layers.Reshape((144, 6))(tokens)
+    mixed = keras.layers.Dot(2)([tokens, tokens])
+    outputs = keras.layers.Dense(5)(keras.layers.GlobalMaxPooling1D()(mixed))
+    explainer = seewhy.Explainer(keras.Model(inputs, outputs), method, layer="features", signed=True)
+    image = np.random.default_rng(0).normal(size=(1, 12, 12, 3)).astype(np.float32)
+    together = explainer.heatmaps(image, [2, 0]).values
+    alone = np.concatenate([explainer.heatmaps(image, [target]).values for target in (2, 0)], axis=1)
+    np.testing.assert_allclose(together, alone, atol=1e-6 * np.abs(alone).max(), rtol=0)

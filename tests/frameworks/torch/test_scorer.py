@@ -59,8 +59,8 @@ def test_every_batch_gets_the_scores_of_a_capture(end, score):
 @pytest.mark.parametrize("activation", [torch.nn.Softmax(dim=1), torch.nn.LogSoftmax(dim=1), torch.nn.Sigmoid()])
 def test_a_final_activation_of_some_batches_is_bypassed(activation):
     """Perturbations may be unlike the image, and a model may decide by its input how it ends."""
-    model, objective = Ends(lambda logits: activation(logits) if len(logits) == 2 else logits), Objective(Class(((1,),)))
-    framework = Torch(model)
+    model = Ends(lambda logits: activation(logits) if len(logits) == 2 else logits)
+    framework, objective = Torch(model), Objective(Class(((1,),)))
     scorer = framework.scorer(objective)
     for batch in batches():
         expected = framework.capture(batch, LayerChoice(INPUT), objective, "none").scores

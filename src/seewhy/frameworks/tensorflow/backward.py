@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from seewhy.frameworks.layers import no_gradient
 from seewhy.frameworks.non_relu import GUIDED_RULES
-from seewhy.frameworks.tensorflow.operation_types import OPAQUE_OPERATIONS, PRODUCTS
+from seewhy.frameworks.tensorflow.operation_types import OPAQUE_OPERATIONS, is_batched_product
 from seewhy.frameworks.tensorflow.tap import TensorflowTap
 from seewhy.frameworks.tensorflow.trunk_and_head import head_operations
 from seewhy.types import GradientRule, NativeTensor
@@ -87,9 +87,8 @@ def _chunks(targets: NativeTensor, images: NativeTensor, pass_bytes: int) -> tup
 def bytes_of_pass(tapped: NativeTensor, mean: NativeTensor | None) -> int | None:
     """Return the memory that a vectorised backward pass takes for each target of an image; 0 if it is next to none.
 
-    None where the head must not be vectorised: where it has attention, whose products would have five axes, for which
-    kernels of oneDNN write where they must not, and end the process; where it runs a graph of its own, which may hold
-    attention; and where the size of a tensor is known only when it runs.
+    None where the head must not be vectorised: where it multiplies a matrix for each image, as attention does; where it
+    runs a graph of its own, which may do so; and where the size of a tensor is known only when it runs.
 
     Args:
         tapped: In a graph that holds the model and nothing else yet.
@@ -100,9 +99,7 @@ def bytes_of_pass(tapped: NativeTensor, mean: NativeTensor | None) -> int | None
     head, largest = head_operations(tapped), 1
     for operation in head:
         ranks = [tensor.shape.rank for tensor in operation.outputs]
-        if operation.type in OPAQUE_OPERATIONS or None in ranks:
-            return None
-        if operation.type in PRODUCTS and max(ranks) > 3:
+        if operation.type in OPAQUE_OPERATIONS or None in ranks or is_batched_product(operation):
             return None
     for tensor in (tapped, *(tensor for operation in head for tensor in operation.outputs)):
         sizes = [size for size in tensor.shape if size is not None]

@@ -5,6 +5,8 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 import tensorflow as tf
 
+from seewhy.frameworks.tensorflow.operation_types import OPAQUE_OPERATIONS, is_batched_product
+from seewhy.frameworks.tensorflow.trunk_and_head import head_operations
 from seewhy.types import NativeTensor
 
 VALUE_PRESERVING = ("Identity", "Cast")
@@ -13,6 +15,8 @@ VALUE_PRESERVING = ("Identity", "Cast")
 
 def pooled_mean(outputs: Sequence[NativeTensor], tapped: NativeTensor, space: Iterable[int]) -> NativeTensor | None:
     """Return the spatial mean of a tensor; None if the outputs depend on more than that mean.
+
+    None too where the head after the mean must not be vectorised, see `bytes_of_pass`.
 
     Args:
         outputs: The model outputs that the objective reads.
@@ -28,11 +32,17 @@ def pooled_mean(outputs: Sequence[NativeTensor], tapped: NativeTensor, space: It
         if consumer.type == "Mean":
             axes = tf.get_static_value(consumer.inputs[1])
             is_over_space = axes is not None and {int(axis) % rank for axis in np.ravel(axes)} == set(space)
-            return consumer.outputs[0] if is_over_space else None
+            return consumer.outputs[0] if is_over_space and _is_vectorizable(consumer.outputs[0]) else None
         if consumer.type not in VALUE_PRESERVING:
             return None
         (tapped,) = consumer.outputs
     return None
+
+
+def _is_vectorizable(mean: NativeTensor) -> bool:
+    """Whether what is computed from a mean may be given one more axis."""
+    operations = head_operations(mean)
+    return not any(operation.type in OPAQUE_OPERATIONS or is_batched_product(operation) for operation in operations)
 
 
 def closed_form(scores: NativeTensor, mean: NativeTensor, activations: NativeTensor) -> NativeTensor | None:

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import tensorflow as tf
 
 from seewhy.frameworks.dataflow import Operation, carriers, origins
-from seewhy.frameworks.tensorflow.operation_types import PRODUCTS, SHAPES
+from seewhy.frameworks.tensorflow.operation_types import SHAPES, is_batched_product
 from seewhy.types import NativeTensor
 
 VALUE_FREE = SHAPES | {"ZerosLike", "OnesLike"}
@@ -82,12 +82,11 @@ def over_perturbations(
 ) -> list[NativeTensor]:
     """Run a head that returns `fetches` for each of several perturbations of the tapped tensor.
 
-    At once, but one by one where the graph has attention: vectorised, its products have five axes, for which kernels of
-    oneDNN write where they must not, and end the process.
+    At once, but one by one where the graph multiplies a matrix for each image, as attention does.
     """
     operations = fetches[0].graph.get_operations()
     results: list[NativeTensor]
-    if any(operation.type in PRODUCTS and operation.outputs[0].shape.rank > 3 for operation in operations):
+    if any(map(is_batched_product, operations)):
         specs = [tf.TensorSpec(tensor.shape, tensor.dtype) for tensor in fetches]
         results = tf.map_fn(head, perturbations, fn_output_signature=specs)
     else:
