@@ -21,6 +21,9 @@ class Sample:
     def items(self):
         return self.explanations.items()
 
+    def _repr_jpeg_(self):
+        raise NotImplementedError  # only notebooks without widgets read it
+
 
 def image_explanation(number, **changes):
     """Return an explanation of 40 x 60 or, for an odd number, of 80 x 50 pixels, with the targets of all others."""
