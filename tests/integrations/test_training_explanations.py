@@ -56,6 +56,47 @@ def test_a_training_that_diverges_and_a_tracker_that_fails_are_warnings(model, t
     assert sorted(path.name for path in tmp_path.iterdir()) == ["epoch-0000", "image-0.webp"]
 
 
+class Full(Gone):
+    """A tracker whose disk is full when it is closed."""
+
+    def log(self, pictures, epoch):
+        pass
+
+    def close(self):
+        super().close()
+        raise OutputError("No space left.")
+
+
+def test_a_tracker_that_cannot_be_closed_is_a_warning_and_others_are_closed(model, tmp_path):
+    trackers = [Full(), Full()]
+    sample = of_sample(tmp_path, trackers=trackers)
+    sample.start(0)
+    sample.explain(model, 0)
+    with pytest.warns(SeewhyWarning, match=r"A tracker could not be closed.*No space left\."):
+        sample.finish()
+    assert [tracker.is_closed for tracker in trackers] == [True, True]
+
+
+def test_trackers_are_closed_where_a_later_one_cannot_be_started(tmp_path):
+    class Refused(Gone):
+        def start(self):
+            raise OptionError("No login.")
+
+    first, refused = Gone(), Refused()
+    with pytest.raises(OptionError, match="No login"):
+        of_sample(tmp_path, trackers=[first, refused]).start(0)
+    assert (first.is_closed, refused.is_closed) == (True, False)
+
+
+def test_folders_with_names_like_those_of_epochs_are_left_alone(model, tmp_path):
+    (tmp_path / "epoch-²").mkdir()  # a digit, and no number
+    sample = of_sample(tmp_path)
+    sample.start(3)
+    sample.explain(model, 3)
+    sample.finish()
+    assert (tmp_path / "image-0.webp").is_file()
+
+
 def test_a_resumed_training_continues_its_animation(model, tmp_path):
     """Epochs that were trained after the one from which it is resumed are left out."""
     from PIL import Image

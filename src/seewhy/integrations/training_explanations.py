@@ -4,6 +4,7 @@ import json
 import logging
 import os
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, TypedDict, Unpack
 
@@ -110,11 +111,13 @@ class TrainingExplanations:
             SeewhyError: A tracker cannot be used.
         """
         names = [path.name.removeprefix("epoch-") for path in self.folder.glob("epoch-*")]
-        self._epochs = sorted(int(name) for name in names if name.isdigit() and int(name) < epoch)  # if it is resumed
+        self._epochs = sorted(int(name) for name in names if name.isdecimal() and int(name) < epoch)  # if it is resumed
         self._explainer = None
-        with preserved_random_state():
+        with preserved_random_state(), ExitStack() as started:
             for tracker in self._trackers:
                 tracker.start()
+                started.callback(_close, tracker)
+            started.pop_all()  # if one cannot be started, those before it are closed
 
     def explain(self, model: Any, epoch: int, counters: Iterable[Any] = ()) -> None:
         """Explain the sample, write its images, and log them. What fails is a warning: the training goes on.
@@ -147,7 +150,7 @@ class TrainingExplanations:
                 warn(f"No animation over the epochs. {error}")
             finally:
                 for tracker in self._trackers:
-                    tracker.close()
+                    _close(tracker)
         self._explainer = None  # which holds the model
 
     def _explain(self, model: Any) -> list[Explanation]:
@@ -180,6 +183,14 @@ class TrainingExplanations:
 
     def _epoch_folder(self, epoch: int) -> Path:
         return self.folder / f"epoch-{epoch:04d}"
+
+
+def _close(tracker: Tracker) -> None:
+    """Close a tracker; that it fails is a warning, as the model is trained."""
+    try:
+        tracker.close()
+    except SeewhyError as error:
+        warn(f"A tracker could not be closed; its last images may be missing there. {error}")
 
 
 def image_of(explanation: Explanation) -> ImageArray:
