@@ -6,6 +6,7 @@ import sys
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from seewhy.errors import MissingExtraError, OptionError, OutputError, SeewhyWarning
 from seewhy.integrations import MLflow, TensorBoard, WeightsAndBiases
@@ -99,8 +100,6 @@ def test_folders_with_names_like_those_of_epochs_are_left_alone(model, tmp_path)
 
 def test_a_resumed_training_continues_its_animation(model, tmp_path):
     """Epochs that were trained after the one from which it is resumed are left out."""
-    from PIL import Image
-
     for epochs in ((0, 1, 2), (1, 4)):
         sample = of_sample(tmp_path)
         sample.start(epochs[0])
@@ -118,6 +117,20 @@ def test_bad_input_is_refused_when_a_callback_is_made(tmp_path):
         TrainingExplanations([], tmp_path)
     with pytest.raises(OptionError, match="every is 0; expected a number of epochs"):
         TrainingExplanations([PICTURE], tmp_path, every=0)
+
+
+@pytest.mark.parametrize(
+    ("images", "count"),
+    [(PICTURE, 1), (Image.fromarray(PICTURE), 1), ([PICTURE] * 2, 2), (np.stack([PICTURE] * 2), 2), (PICTURE.T, 3)],
+)
+def test_a_sample_is_one_image_or_several(images, count, tmp_path):
+    """The channels of the transposed picture are three grey images."""
+    assert len(TrainingExplanations(images, tmp_path)) == count
+
+
+def test_a_folder_that_cannot_be_one_is_refused_before_the_training(tmp_path):
+    with pytest.raises(OutputError, match="Cannot write to the folder"):
+        of_sample(tmp_path / ("x" * 300)).start(0)
 
 
 @pytest.mark.parametrize(

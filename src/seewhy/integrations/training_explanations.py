@@ -10,12 +10,14 @@ from typing import Any, TypedDict, Unpack
 
 import numpy as np
 
+from seewhy.attribution.checks import check_images
 from seewhy.attribution.explainer_options import ExplainerOptions
 from seewhy.errors import (
     ModelRunError,
     NoGradientError,
     NotPredictedError,
     OptionError,
+    OutputError,
     SeewhyError,
     UsageError,
     short_repr,
@@ -88,7 +90,8 @@ class TrainingExplanations:
     ) -> None:
         if isinstance(every, bool) or not isinstance(every, int) or every < 1:
             raise OptionError(f"every is {short_repr(every)}; expected a number of epochs, 1 or more.")
-        sources = [images] if isinstance(images, (str, os.PathLike)) else list(images)
+        are_grey = isinstance(images, np.ndarray) and images.ndim == 3 and images.shape[-1] > 4  # (N, H, W)
+        sources = list(images) if are_grey else check_images(images)
         if not sources:
             raise OptionError("The sample has no image to explain: images is empty. Give a few validation images.")
         self._images = [read(image) for image in sources]
@@ -108,9 +111,12 @@ class TrainingExplanations:
         """Start the trackers, before a training begins after a number of epochs.
 
         Raises:
-            SeewhyError: A tracker cannot be used.
+            SeewhyError: A tracker cannot be used, or the folder cannot be one.
         """
-        names = [path.name.removeprefix("epoch-") for path in self.folder.glob("epoch-*")]
+        try:
+            names = [path.name.removeprefix("epoch-") for path in self.folder.glob("epoch-*")]
+        except OSError as error:  # such as a name that is too long
+            raise OutputError(f"Cannot write to the folder {self.folder}: {error.strerror or error}.") from error
         self._epochs = sorted(int(name) for name in names if name.isdecimal() and int(name) < epoch)  # if it is resumed
         self._explainer = None
         with preserved_random_state(), ExitStack() as started:
