@@ -138,15 +138,25 @@ def test_a_training_after_one_that_was_interrupted_starts_anew(digits, tmp_path)
         def on_epoch_end(self, epoch, logs=None):
             raise KeyboardInterrupt
 
-    model = small_model()
+    class Calls(list):
+        def start(self):
+            self.append("start")
+
+        def log(self, images, epoch):
+            self.append(epoch)
+
+        def close(self):
+            self.append("close")
+
+    model, calls = small_model(), Calls()
     model.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
     x, y = digits[0][:32, ..., None] / 255, digits[1][:32]
-    callback = KerasExplanations([digits[0][1]], tmp_path, targets=0, layer="conv", **SCALING)
+    callback = KerasExplanations([digits[0][1]], tmp_path, targets=0, trackers=[calls], layer="conv", **SCALING)
     with pytest.raises(KeyboardInterrupt):
         model.fit(x, y, epochs=2, verbose=0, callbacks=[callback, Interruption()])
+    assert calls == ["start", 0, 1]  # Keras says no end of it
     model.fit(x, y, epochs=1, verbose=0, callbacks=[callback])
-    with Image.open(tmp_path / "image-0.webp") as animation:
-        assert animation.n_frames == 2  # 0 and 1 of the second training
+    assert calls == ["start", 0, 1, "close", "start", 0, 1, "close"]
 
 
 def test_a_model_without_a_layer_with_space_is_refused_before_the_training(digits, tmp_path):

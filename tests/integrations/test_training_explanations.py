@@ -98,6 +98,15 @@ def test_folders_with_names_like_those_of_epochs_are_left_alone(model, tmp_path)
     assert (tmp_path / "image-0.webp").is_file()
 
 
+def test_images_that_were_deleted_during_the_training_are_a_warning(model, tmp_path):
+    sample = of_sample(tmp_path)
+    sample.start(0)
+    sample.explain(model, 0)
+    (tmp_path / "epoch-0000" / "image-0.png").unlink()
+    with pytest.warns(SeewhyWarning, match="No animation over the epochs. The images of the epochs are no longer in"):
+        sample.finish()
+
+
 def test_a_resumed_training_continues_its_animation(model, tmp_path):
     """Epochs that were trained after the one from which it is resumed are left out."""
     for epochs in ((0, 1, 2), (1, 4)):

@@ -184,6 +184,8 @@ class TrainingExplanations:
         for row in range(len(self._images)) if self._epochs else ():
             paths = [self._epoch_folder(epoch) / f"image-{row}.png" for epoch in self._epochs]
             frames = [read(path) for path in paths if path.is_file()]
+            if not frames:
+                raise OutputError(f"The images of the epochs are no longer in {self.folder}.")
             alike = [frame for frame in frames if frame.shape == frames[-1].shape]  # others have more targets, or fewer
             write_atomically(self.folder / f"image-{row}.webp", animation_writer(alike, ".webp", SECONDS))
 
