@@ -10,6 +10,7 @@ import pytest
 import seewhy
 from seewhy import methods, plugins
 from seewhy.errors import MethodError, ModelError, SeewhyWarning, TargetError
+from seewhy.methods import find
 
 BRIGHT_LEFT = np.zeros((4, 4, 3), np.uint8)
 BRIGHT_LEFT[:, :2] = 255
@@ -77,6 +78,36 @@ def test_a_plug_in_that_fails_is_named_and_skipped_and_others_work(install, tmp_
         seewhy.targets.resolve("plugin:text", find_class)
     with pytest.raises(TargetError, match="Did you mean 'first_over_last'"):
         seewhy.targets.resolve("plugin:first_over_lats", find_class)
+
+
+def test_a_plug_in_that_exits_or_fails_when_it_is_called_is_an_error_with_its_name(install, tmp_path):
+    (tmp_path / "exiting_plugin.py").write_text("import sys; sys.exit(3)", encoding="utf-8")
+    (tmp_path / "failing_plugin.py").write_text("def make(*name): raise KeyError('weights')", encoding="utf-8")
+    names = {"exiting": "exiting_plugin:make", "failing": "failing_plugin:make"}
+    install("failing-package", [(group, names) for group in ("seewhy.methods", "seewhy.targets", "seewhy.models")])
+    with pytest.warns(SeewhyWarning, match="'exiting' .*SystemExit: 3"), pytest.raises(MethodError) as raised:
+        methods.get("exiting")
+    assert str(raised.value) == "Unknown method 'exiting': its plug-in was skipped, as the warning says."
+    with pytest.warns(SeewhyWarning, match="'exiting'"), pytest.raises(TargetError, match="its plug-in was skipped"):
+        seewhy.targets.resolve("plugin:exiting", None)
+    with pytest.raises(TargetError, match=r"The target plugin:failing cannot be made.*KeyError: 'weights'"):
+        seewhy.targets.resolve("plugin:failing", None)
+    with pytest.raises(ModelError, match=r"The model failing:small cannot be made.*KeyError: 'weights'"):
+        seewhy.load("failing:small")
+
+
+def test_names_that_are_taken_are_named_in_a_warning(install):
+    install("first-package", [("seewhy.methods", {"gradcam": "json:dumps"}), ("seewhy.models", {"zoo": "json:dumps"})])
+    install("second-package", [("seewhy.methods", {"auto": "json:dumps"}), ("seewhy.models", {"zoo": "json:loads"})])
+    with pytest.warns(SeewhyWarning) as warned:
+        assert find.installed() == methods.METHODS
+    assert sorted(str(each.message).partition(" is skipped: ")[0] for each in warned) == [
+        *("The plug-in 'auto'", "The plug-in 'gradcam'")
+    ]
+    with pytest.warns(
+        SeewhyWarning, match="'zoo' of the package .* is skipped: that of the package .* has the same name"
+    ):
+        assert list(plugins.find_plugins("seewhy.models")) == ["zoo"]
 
 
 def test_importing_seewhy_reads_no_entry_points():

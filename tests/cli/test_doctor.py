@@ -36,6 +36,20 @@ def test_what_is_missing_and_what_does_not_import(run, monkeypatch, tmp_path):
     assert lines["no-such-package"].split(maxsplit=1)[1] == "not installed"
 
 
+@pytest.mark.parametrize(
+    ("statement", "detail"),
+    [("assert False", "AssertionError: "), ("import sys; sys.exit(4)", "SystemExit: 4"), ("1 + ''", "TypeError: ")],
+)
+def test_a_framework_may_fail_in_any_way(monkeypatch, tmp_path, statement, detail):
+    """JAX fails by an assertion where JAX_PLATFORMS=cuda is set on a machine without CUDA."""
+    (tmp_path / "torch.py").write_text(statement, "utf-8")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.delitem(sys.modules, "torch")
+    found = doctor._framework("torch")
+    assert not found.works
+    assert found.detail.startswith(detail)
+
+
 @pytest.mark.parametrize("build", ["cpu", "gpu"])
 def test_builds_under_another_name(monkeypatch, build):
     monkeypatch.setattr(doctor, "version_of", lambda name: "1.2" if name == f"onnxruntime-{build}" else None)

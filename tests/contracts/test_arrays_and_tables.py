@@ -60,6 +60,14 @@ def test_a_row_is_a_target_of_an_image(heatmaps, library):
     assert frame["sum"][2] == pytest.approx(heatmaps.values[1, 0].sum())
 
 
+@pytest.mark.parametrize("library", ["pandas", "polars"])
+def test_probabilities_are_numbers_also_where_all_are_missing(heatmaps, library):
+    pytest.importorskip(library)
+    column = replace(heatmaps, probabilities=None).to_dataframe(library)["probability"]
+    assert str(column.dtype).lower() == "float64"
+    assert len(column.dropna() if library == "pandas" else column.drop_nulls()) == 0
+
+
 def test_boxes_are_columns_and_an_unknown_library_is_refused(heatmaps):
     boxes = np.arange(16, dtype=np.float32).reshape(2, 2, 4)
     detections = replace(heatmaps, boxes=boxes)

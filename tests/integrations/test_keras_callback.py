@@ -133,6 +133,32 @@ def read_events(folder):
     return pictures
 
 
+def test_a_training_after_one_that_was_interrupted_starts_anew(digits, tmp_path):
+    class Interruption(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            raise KeyboardInterrupt
+
+    class Calls(list):
+        def start(self):
+            self.append("start")
+
+        def log(self, images, epoch):
+            self.append(epoch)
+
+        def close(self):
+            self.append("close")
+
+    model, calls = small_model(), Calls()
+    model.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    x, y = digits[0][:32, ..., None] / 255, digits[1][:32]
+    callback = KerasExplanations([digits[0][1]], tmp_path, targets=0, trackers=[calls], layer="conv", **SCALING)
+    with pytest.raises(KeyboardInterrupt):
+        model.fit(x, y, epochs=2, verbose=0, callbacks=[callback, Interruption()])
+    assert calls == ["start", 0, 1]  # Keras says no end of it
+    model.fit(x, y, epochs=1, verbose=0, callbacks=[callback])
+    assert calls == ["start", 0, 1, "close", "start", 0, 1, "close"]
+
+
 def test_a_model_without_a_layer_with_space_is_refused_before_the_training(digits, tmp_path):
     dense = keras.Sequential([keras.Input((28, 28, 1)), keras.layers.Flatten(), keras.layers.Dense(10)])
     dense.compile("sgd", "mse")

@@ -6,6 +6,7 @@ import sys
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from seewhy.errors import MissingExtraError, OptionError, OutputError, SeewhyWarning
 from seewhy.integrations import MLflow, TensorBoard, WeightsAndBiases
@@ -56,10 +57,58 @@ def test_a_training_that_diverges_and_a_tracker_that_fails_are_warnings(model, t
     assert sorted(path.name for path in tmp_path.iterdir()) == ["epoch-0000", "image-0.webp"]
 
 
+class Full(Gone):
+    """A tracker whose disk is full when it is closed."""
+
+    def log(self, pictures, epoch):
+        pass
+
+    def close(self):
+        super().close()
+        raise OutputError("No space left.")
+
+
+def test_a_tracker_that_cannot_be_closed_is_a_warning_and_others_are_closed(model, tmp_path):
+    trackers = [Full(), Full()]
+    sample = of_sample(tmp_path, trackers=trackers)
+    sample.start(0)
+    sample.explain(model, 0)
+    with pytest.warns(SeewhyWarning, match=r"A tracker could not be closed.*No space left\."):
+        sample.finish()
+    assert [tracker.is_closed for tracker in trackers] == [True, True]
+
+
+def test_trackers_are_closed_where_a_later_one_cannot_be_started(tmp_path):
+    class Refused(Gone):
+        def start(self):
+            raise OptionError("No login.")
+
+    first, refused = Gone(), Refused()
+    with pytest.raises(OptionError, match="No login"):
+        of_sample(tmp_path, trackers=[first, refused]).start(0)
+    assert (first.is_closed, refused.is_closed) == (True, False)
+
+
+def test_folders_with_names_like_those_of_epochs_are_left_alone(model, tmp_path):
+    (tmp_path / "epoch-²").mkdir()  # a digit, and no number
+    sample = of_sample(tmp_path)
+    sample.start(3)
+    sample.explain(model, 3)
+    sample.finish()
+    assert (tmp_path / "image-0.webp").is_file()
+
+
+def test_images_that_were_deleted_during_the_training_are_a_warning(model, tmp_path):
+    sample = of_sample(tmp_path)
+    sample.start(0)
+    sample.explain(model, 0)
+    (tmp_path / "epoch-0000" / "image-0.png").unlink()
+    with pytest.warns(SeewhyWarning, match="No animation over the epochs. The images of the epochs are no longer in"):
+        sample.finish()
+
+
 def test_a_resumed_training_continues_its_animation(model, tmp_path):
     """Epochs that were trained after the one from which it is resumed are left out."""
-    from PIL import Image
-
     for epochs in ((0, 1, 2), (1, 4)):
         sample = of_sample(tmp_path)
         sample.start(epochs[0])
@@ -77,6 +126,20 @@ def test_bad_input_is_refused_when_a_callback_is_made(tmp_path):
         TrainingExplanations([], tmp_path)
     with pytest.raises(OptionError, match="every is 0; expected a number of epochs"):
         TrainingExplanations([PICTURE], tmp_path, every=0)
+
+
+@pytest.mark.parametrize(
+    ("images", "count"),
+    [(PICTURE, 1), (Image.fromarray(PICTURE), 1), ([PICTURE] * 2, 2), (np.stack([PICTURE] * 2), 2), (PICTURE.T, 3)],
+)
+def test_a_sample_is_one_image_or_several(images, count, tmp_path):
+    """The channels of the transposed picture are three grey images."""
+    assert len(TrainingExplanations(images, tmp_path)) == count
+
+
+def test_a_folder_that_cannot_be_one_is_refused_before_the_training(tmp_path):
+    with pytest.raises(OutputError, match="Cannot write to the folder"):
+        of_sample(tmp_path / ("x" * 300)).start(0)
 
 
 @pytest.mark.parametrize(

@@ -39,7 +39,11 @@ def test_a_widget_shows_them():
         (np.zeros((2, 1, 7, 7)), r"shape \(2, 1, 7, 7\).*expected numbers \(u, v\), or \(T, u, v\)"),
         (np.zeros(7), r"shape \(7,\)"),
         (np.zeros((8, 12, 3)), "an image in colours"),
-        (np.array([[np.nan]]), "NaN or infinite"),
+        (np.zeros((40, 50, 4)), "an image in colours"),  # of another size than the image
+        (np.zeros((8, 12, 1)), r"last axis is one of channels\. Give heatmaps\[\.\.\., 0\]"),
+        (np.array([[np.nan]]), "NaN, infinite"),
+        (np.array([[1e300]]), "beyond float32"),
+        (torch.eye(2).to_sparse(), "not an array.*Sparse"),
         (np.array([["a"]]), "expected numbers"),
         (np.zeros((0, 7)), "expected numbers"),
         ([], "no heatmap was given"),
@@ -49,6 +53,21 @@ def test_a_widget_shows_them():
 def test_wrong_shapes_are_refused_in_words(maps, message):
     with pytest.raises(InputError, match=message):
         seewhy.from_maps(IMAGE, maps)
+
+
+def test_the_number_types_of_frameworks_are_taken():
+    import ml_dtypes
+
+    halves = [torch.tensor([[1.5]]).bfloat16(), np.array([[1.5]], ml_dtypes.bfloat16), np.array([[1.5]], np.float16)]
+    np.testing.assert_array_equal(seewhy.from_maps(IMAGE, halves).heatmaps, np.full((3, 1, 1), 1.5, np.float32))
+    assert seewhy.from_maps(IMAGE, np.ones((3, 1, 1))).heatmaps.shape == (3, 1, 1)  # three of one value each
+    assert seewhy.from_maps(IMAGE, [[[True]]], (name for name in ["cat"])).targets[0].name == "cat"
+
+
+def test_many_small_maps_beside_a_large_one_do_not_fill_the_memory():
+    maps = {f"map {row}": np.zeros((1, 1), np.float32) for row in range(500)}
+    with pytest.raises(InputError, match=r"501 heatmaps at the highest resolution .* take 2,004,000,000 bytes"):
+        seewhy.from_maps(IMAGE, {**maps, "large": np.zeros((1000, 1000), np.float32)})
 
 
 def test_names_are_one_for_each_map():

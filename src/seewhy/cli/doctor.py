@@ -120,7 +120,7 @@ def _framework(name: str) -> Finding:
         with quiet_start():
             module = importlib.import_module(name)
             detail = DETAILS[name](module)
-    except (ImportError, OSError, AttributeError, RuntimeError, ValueError) as error:
+    except (Exception, SystemExit) as error:  # noqa: BLE001  # what is broken fails in any way
         return Finding("framework", name, version, _first_line(error), works=False)
     return Finding("framework", name, version, detail)
 

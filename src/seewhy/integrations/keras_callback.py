@@ -62,6 +62,10 @@ class KerasExplanations(keras.callbacks.Callback):  # type: ignore[misc]  # Kera
     def __repr__(self) -> str:
         return description(self, f"of {counted(len(self._sample), 'image')} to {self._sample.folder}")
 
+    def on_train_begin(self, logs: Any = None) -> None:
+        """Finish what a training that was interrupted left, of which Keras says no end."""
+        self.on_train_end()
+
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         """Before the first epoch, explain the untrained model; this is where Keras says which epoch is the first."""
         if self._is_started or not _is_first_process():

@@ -71,6 +71,10 @@ class MLflow:
 
     def close(self) -> None:
         """End the run, if it is its own."""
-        if self._is_own and self.run_id is not None:
-            self._client.set_terminated(self.run_id)
-        self.run_id = self._given
+        try:
+            if self._is_own and self.run_id is not None:
+                self._client.set_terminated(self.run_id)
+        except (self._mlflow.exceptions.MlflowException, OSError) as error:
+            raise OutputError(f"MLflow cannot end the run {self.run_id}: {error}") from error
+        finally:
+            self.run_id = self._given

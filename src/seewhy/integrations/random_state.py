@@ -21,7 +21,7 @@ def preserved_random_state(counters: Iterable[Any] = ()) -> Iterator[None]:
     python, numpy, torch = random.getstate(), np.random.get_state(), sys.modules.get("torch")
     on_cpu = None if torch is None else torch.get_rng_state()
     on_gpus = torch.cuda.get_rng_state_all() if torch is not None and torch.cuda.is_initialized() else []
-    kept = [(variable, np.array(variable)) for variable in counters]
+    kept = [(variable, np.asarray(variable).copy()) for variable in counters]
     try:
         yield
     finally:
@@ -32,5 +32,5 @@ def preserved_random_state(counters: Iterable[Any] = ()) -> Iterator[None]:
             if on_gpus:
                 torch.cuda.set_rng_state_all(on_gpus)
         for variable, value in kept:
-            if not np.array_equal(np.array(variable), value):
+            if not np.array_equal(np.asarray(variable), value):
                 variable.assign(value)

@@ -49,6 +49,9 @@ class TensorBoard:
 
     def close(self) -> None:
         """Close the event file."""
-        if self._writer is not None:
-            self._writer.close()
-            self._writer = None
+        writer, self._writer = self._writer, None
+        if writer is not None:
+            try:
+                writer.close()
+            except OSError as error:
+                raise OutputError(f"Cannot write event files in {self.folder}: {error.strerror or error}.") from error

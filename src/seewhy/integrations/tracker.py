@@ -28,4 +28,8 @@ class Tracker(Protocol):
         """
 
     def close(self) -> None:
-        """End what `start` began, after the training."""
+        """End what `start` began, after the training.
+
+        Raises:
+            OutputError: What was logged cannot be written.
+        """

@@ -4,17 +4,20 @@ import json
 import logging
 import os
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, TypedDict, Unpack
 
 import numpy as np
 
+from seewhy.attribution.checks import check_images
 from seewhy.attribution.explainer_options import ExplainerOptions
 from seewhy.errors import (
     ModelRunError,
     NoGradientError,
     NotPredictedError,
     OptionError,
+    OutputError,
     SeewhyError,
     UsageError,
     short_repr,
@@ -87,7 +90,8 @@ class TrainingExplanations:
     ) -> None:
         if isinstance(every, bool) or not isinstance(every, int) or every < 1:
             raise OptionError(f"every is {short_repr(every)}; expected a number of epochs, 1 or more.")
-        sources = [images] if isinstance(images, (str, os.PathLike)) else list(images)
+        are_grey = isinstance(images, np.ndarray) and images.ndim == 3 and images.shape[-1] > 4  # (N, H, W)
+        sources = list(images) if are_grey else check_images(images)
         if not sources:
             raise OptionError("The sample has no image to explain: images is empty. Give a few validation images.")
         self._images = [read(image) for image in sources]
@@ -107,14 +111,19 @@ class TrainingExplanations:
         """Start the trackers, before a training begins after a number of epochs.
 
         Raises:
-            SeewhyError: A tracker cannot be used.
+            SeewhyError: A tracker cannot be used, or the folder cannot be one.
         """
-        names = [path.name.removeprefix("epoch-") for path in self.folder.glob("epoch-*")]
-        self._epochs = sorted(int(name) for name in names if name.isdigit() and int(name) < epoch)  # if it is resumed
+        try:
+            names = [path.name.removeprefix("epoch-") for path in self.folder.glob("epoch-*")]
+        except OSError as error:  # such as a name that is too long
+            raise OutputError(f"Cannot write to the folder {self.folder}: {error.strerror or error}.") from error
+        self._epochs = sorted(int(name) for name in names if name.isdecimal() and int(name) < epoch)  # if it is resumed
         self._explainer = None
-        with preserved_random_state():
+        with preserved_random_state(), ExitStack() as started:
             for tracker in self._trackers:
                 tracker.start()
+                started.callback(_close, tracker)
+            started.pop_all()  # if one cannot be started, those before it are closed
 
     def explain(self, model: Any, epoch: int, counters: Iterable[Any] = ()) -> None:
         """Explain the sample, write its images, and log them. What fails is a warning: the training goes on.
@@ -147,7 +156,7 @@ class TrainingExplanations:
                 warn(f"No animation over the epochs. {error}")
             finally:
                 for tracker in self._trackers:
-                    tracker.close()
+                    _close(tracker)
         self._explainer = None  # which holds the model
 
     def _explain(self, model: Any) -> list[Explanation]:
@@ -175,11 +184,21 @@ class TrainingExplanations:
         for row in range(len(self._images)) if self._epochs else ():
             paths = [self._epoch_folder(epoch) / f"image-{row}.png" for epoch in self._epochs]
             frames = [read(path) for path in paths if path.is_file()]
+            if not frames:
+                raise OutputError(f"The images of the epochs are no longer in {self.folder}.")
             alike = [frame for frame in frames if frame.shape == frames[-1].shape]  # others have more targets, or fewer
             write_atomically(self.folder / f"image-{row}.webp", animation_writer(alike, ".webp", SECONDS))
 
     def _epoch_folder(self, epoch: int) -> Path:
         return self.folder / f"epoch-{epoch:04d}"
+
+
+def _close(tracker: Tracker) -> None:
+    """Close a tracker; that it fails is a warning, as the model is trained."""
+    try:
+        tracker.close()
+    except SeewhyError as error:
+        warn(f"A tracker could not be closed; its last images may be missing there. {error}")
 
 
 def image_of(explanation: Explanation) -> ImageArray:

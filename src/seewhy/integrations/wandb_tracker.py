@@ -60,6 +60,9 @@ class WeightsAndBiases:
 
     def close(self) -> None:
         """Finish the run, if it is its own."""
-        if self._is_own and self._run is not None:
-            self._run.finish()
-        self._run = None
+        run, self._run = self._run, None
+        try:
+            if self._is_own and run is not None:
+                run.finish()
+        except (self._wandb.errors.Error, OSError) as error:
+            raise OutputError(f"Weights & Biases cannot end the run {run.name}: {error}") from error

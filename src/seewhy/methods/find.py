@@ -46,7 +46,10 @@ def get(method: str | Method, **options: Any) -> Method:
         found = plugin_method(method) if is_name else None
         if found is not None:
             return found.with_options(options)
-        known |= dict.fromkeys(find_plugins("seewhy.methods"), AUTO)  # for their names
+        plugins = find_plugins("seewhy.methods")
+        if is_name and method in plugins:
+            raise MethodError(f"Unknown method {method!r}: its plug-in was skipped, as the warning says.")
+        known |= dict.fromkeys(plugins, AUTO)  # for their names
         suggestion = did_you_mean(method, known) if is_name else " Give one name; seewhy.compare takes several."
         raise MethodError(f"Unknown method {method!r}.{suggestion} Known: {', '.join(known)}.")
     return known[method].with_options(options)
@@ -63,5 +66,10 @@ def plugin_method(name: str) -> Method | None:
 
 def installed() -> dict[str, Method]:
     """Return the methods of SeeWhy and of other packages by their names."""
-    others = {name: plugin_method(name) for name in find_plugins("seewhy.methods") if name not in METHODS}
+    others: dict[str, Method | None] = {}
+    for name in find_plugins("seewhy.methods"):
+        if name in METHODS or name == AUTO.name:
+            warn(f"The plug-in {name!r} is skipped: a method of SeeWhy has this name.")
+        else:
+            others[name] = plugin_method(name)
     return {**METHODS, **{name: method for name, method in others.items() if method is not None}}

@@ -30,7 +30,7 @@ from seewhy.models.classifier import Classifier
 from seewhy.models.given_device import given_device
 from seewhy.models.overrides import ClassNamesSpec, InputSizeSpec, Overrides, PreprocessingSpec
 from seewhy.models.text_encoder import PromptsSpec
-from seewhy.plugins import find_plugins, load_plugin
+from seewhy.plugins import call_plugin, find_plugins, load_plugin
 from seewhy.representation import ShortRepr
 from seewhy.startup_log import quiet_first_start
 from seewhy.timing import Phase
@@ -127,7 +127,7 @@ def _load_plugin(plugin: str, name: str) -> Classifier:
     load_model = load_plugin("seewhy.models", plugin)
     if load_model is None:
         raise ModelError(f"The model {plugin}:{name} cannot be loaded: its plug-in was skipped, as the warning says.")
-    model = load_model(name)
+    model = call_plugin(load_model, f"The model {plugin}:{name}", ModelError, name)
     return model if isinstance(model, Classifier) else Classifier(model, name=name)
 
 

@@ -11,12 +11,13 @@ from seewhy.images.style import check_name
 Library = Literal["pandas", "polars"]
 
 
-def data_frame(columns: Mapping[str, Sequence[Any]], library: Library | None) -> Any:
+def data_frame(columns: Mapping[str, Sequence[Any]], library: Library | None, floats: Sequence[str] = ()) -> Any:
     """Return columns as a data frame.
 
     Args:
         columns: The values by the name of their column.
         library: Whose data frame; None for that of pandas, or of polars where pandas is not installed.
+        floats: The columns that are float64 also where every value is missing, so that tables can be joined.
 
     Raises:
         OptionError: The library is unknown.
@@ -28,4 +29,7 @@ def data_frame(columns: Mapping[str, Sequence[Any]], library: Library | None) ->
     name = next((each for each in chosen if importlib.util.find_spec(each) is not None), None)
     if name is None:
         raise MissingExtraError(f"For a data frame, {' or '.join(chosen)}", "tables")
-    return importlib.import_module(name).DataFrame(dict(columns))
+    module = importlib.import_module(name)
+    if name == "pandas":
+        return module.DataFrame(dict(columns)).astype(dict.fromkeys(floats, "float64"))
+    return module.DataFrame(dict(columns), schema_overrides=dict.fromkeys(floats, module.Float64))

@@ -1,5 +1,6 @@
 """Heatmaps that another tool made, as an explanation: in the viewer, in reports, in notebooks and as overlays."""
 
+import math
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -12,7 +13,7 @@ from seewhy.errors import InputError, OptionError
 from seewhy.images.geometry import Placement
 from seewhy.images.reading import ImageLike, read
 from seewhy.interpolation import resize
-from seewhy.numpy_files import read_npz
+from seewhy.numpy_files import MAX_BYTES, read_npz
 from seewhy.representation import ShortTuple
 from seewhy.results.explanation import Explanation
 from seewhy.results.target_result import TargetResult
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
     from anywidget import AnyWidget
 
 METHOD = "another tool"
+
+MIN_IMAGE_SIDE = 32
+"""From this height and width on, an array whose last axis has 3 or 4 values is an image, not narrow heatmaps."""
 
 
 def view(
@@ -73,15 +77,15 @@ def from_maps(image: ImageLike, maps: Any, names: Sequence[str] | None = None, *
         The explanation. Its targets are no classes, and have the score 0: the scores are not known.
 
     Raises:
-        InputError: The heatmaps do not have the shape of heatmaps, are not finite, or have another number of names.
+        InputError: The heatmaps do not have the shape of heatmaps, are not finite in float32, have another number of
+            names, or are too large when all are resized to the highest resolution.
         ImageError: The image cannot be read.
     """
     pixels = read(image)
     heatmaps, known = _heatmaps(maps, pixels.shape[:2])
     if names is None:
         names = known or [f"map {row}" for row in range(1, len(heatmaps) + 1)]
-    if isinstance(names, str):
-        names = [names]
+    names = [names] if isinstance(names, str) else list(names)
     if len(names) != len(heatmaps):
         raise InputError(f"{len(names)} names were given for {len(heatmaps)} heatmaps; expected one for each.")
     height, width = pixels.shape[:2]
@@ -141,6 +145,13 @@ def _heatmaps(maps: Any, image_size: Sequence[int]) -> tuple[FloatArray, list[st
     if not stacks:
         raise InputError("There is nothing to show: no heatmap was given.")
     largest = tuple(max(sizes) for sizes in zip(*(stack.shape[1:] for stack in stacks), strict=True))
+    count = sum(len(stack) for stack in stacks)
+    nbytes = 4 * count * math.prod(largest)
+    if nbytes > MAX_BYTES and any(stack.shape[1:] != largest for stack in stacks):  # a small file can ask for terabytes
+        raise InputError(
+            f"{count:,} heatmaps at the highest resolution among them, {largest}, take {nbytes:,} bytes; the limit is "
+            f"{MAX_BYTES:,}. Give fewer heatmaps, or heatmaps of one resolution."
+        )
     alike = [stack if stack.shape[1:] == largest else resize(stack, largest) for stack in stacks]
     return np.ascontiguousarray(np.concatenate(alike), dtype=np.float32), names
 
@@ -158,18 +169,26 @@ def _checked(maps: Any, image_size: Sequence[int]) -> FloatArray:
     """Return heatmaps (u, v) or (T, u, v) of finite numbers."""
     if hasattr(maps, "detach"):  # a tensor of PyTorch, which may be on another device
         maps = maps.detach().cpu()
+        maps = maps.float() if str(maps.dtype) == "torch.bfloat16" else maps
     try:
         array = np.asarray(maps)
-    except ValueError as error:  # lists of different lengths
+    except (ValueError, TypeError) as error:  # lists of different lengths, sparse or quantized tensors
         raise InputError(f"The heatmaps are not an array: {error}. Expected numbers (u, v) or (T, u, v).") from error
+    if array.dtype.name == "bfloat16":  # of JAX and TensorFlow, which NumPy does not count among the numbers
+        array = array.astype(np.float32)
     given = f"Heatmaps of the shape {array.shape} and the type {array.dtype} were given"
-    if array.ndim == 3 and array.shape[-1] in (3, 4) and array.shape[:2] == tuple(image_size):
+    is_large = array.ndim == 3 and (array.shape[:2] == tuple(image_size) or min(array.shape[:2]) >= MIN_IMAGE_SIDE)
+    if is_large and array.shape[-1] in (3, 4):
         raise InputError(f"{given}, which is an image in colours. Give the values before they were coloured, (u, v).")
+    if array.ndim == 3 and array.shape[-1] == 1 < array.shape[1]:
+        raise InputError(f"{given}, whose last axis is one of channels. Give heatmaps[..., 0], of the shape (u, v).")
     if array.ndim not in (2, 3) or not array.size or array.dtype.kind not in "fiub":
         raise InputError(
             f"{given}; expected numbers (u, v), or (T, u, v) for T heatmaps of one image. Take one image of a batch, "
             "and one value for each place."
         )
-    if not np.isfinite(array).all():
-        raise InputError(f"{given}, with values that are NaN or infinite, which cannot be shown.")
-    return array.astype(np.float32)
+    with np.errstate(over="ignore"):  # which the check finds
+        values = array.astype(np.float32)
+    if not np.isfinite(values).all():
+        raise InputError(f"{given}, with values that are NaN, infinite or beyond float32, which cannot be shown.")
+    return values

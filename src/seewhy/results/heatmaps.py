@@ -117,7 +117,7 @@ class Heatmaps:
         if self.boxes is not None:
             edges = np.asarray(self.boxes).reshape(-1, 4).T.tolist()
             columns |= dict(zip(("left", "top", "right", "bottom"), edges, strict=True))
-        return data_frame(columns, library)
+        return data_frame(columns, library, floats=["probability"])
 
     def _probabilities(self) -> list[float | None]:
         if self.detection_scores is not None:

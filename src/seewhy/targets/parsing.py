@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seewhy.errors import TargetError, did_you_mean, short_repr
-from seewhy.plugins import find_plugins, load_plugin
+from seewhy.plugins import call_plugin, find_plugins, load_plugin
 from seewhy.targets.classes import Class, TopK
 from seewhy.targets.functions import Function
 from seewhy.targets.regression import Regression
@@ -83,10 +83,12 @@ def _plugin_target(name: str) -> Target:
         TargetError: There is no such plug-in, or it was skipped, or it makes something else.
     """
     make, known = load_plugin("seewhy.targets", name), list(find_plugins("seewhy.targets"))
+    if make is None and name in known:
+        raise TargetError(f"There is no target {PLUGIN}{name} to use: its plug-in was skipped, as the warning says.")
     if make is None:
         installed = f"Installed are {', '.join(known)}." if known else "No package with targets is installed."
         raise TargetError(f"There is no target {PLUGIN}{name} to use.{did_you_mean(name, known)} {installed}")
-    target = make()
+    target = call_plugin(make, f"The target {PLUGIN}{name}", TargetError)
     if not isinstance(target, Target):
         raise TargetError(f"The plug-in {name!r} makes {short_repr(target)}; expected a seewhy.targets.Target.")
     return target
