@@ -184,7 +184,7 @@ wheel: $(VENV)/.release  ## build dist/*.whl, and check it
 	$(CHECK_DIST)
 
 dist: $(VENV)/.release  ## build the sdist, and the wheel from it, as they are published; check both
-	@rm -rf dist
+	@rm -rf dist .tutorials  # which links to examples/: hatchling visits a folder once, and would leave examples/ out
 	SEEWHY_BROWSER_RUNTIME=required $(BIN)/python -m build --outdir dist
 	$(CHECK_DIST)
 
