@@ -138,7 +138,7 @@ class HeatmapPipeline:
                 yield self._heatmaps_of(inputs, target, batch_size), slice(None)
                 return
             except NotPredictedError:
-                pass
+                pass  # an image that is explained for itself may have fewer targets
         for row, own in enumerate(owns):
             image, of_image = image_at(inputs, row), target.for_image(row)
             yield self._heatmaps_of(image, of_image, batch_size, own), slice(row, row + 1)

@@ -82,8 +82,8 @@ def evaluation_mode(modules: list[Any], used_elsewhere: set[int]) -> Iterator[No
                     _set_training(module, False)
     if used_elsewhere - known:
         raise ModelRunError(
-            "The model was put into training mode while it was explained, as by a thread that trains it. Explain it "
-            "while it is not trained, or explain a copy: copy.deepcopy(model)."
+            "The model was put into training mode while it was explained, by a thread that trains it or by its own "
+            "forward. Explain it while it is not trained, or explain a copy: copy.deepcopy(model)."
         )
 
 
