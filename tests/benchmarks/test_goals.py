@@ -71,6 +71,11 @@ def test_the_goals_of_other_results():
     assert goal_of("start", {"first_heatmap": "PyTorch"}) == 2.5
     assert goal_of("shapes", {"framework": "keras-tensorflow", "shape": "second shape"}) == 1.25
     assert goal_of("shapes", {"framework": "keras-tensorflow", "shape": "the first again"}) is None
+    small = {"tool": "seewhy", "framework": "keras-tensorflow", "model": "VGG16", "side": 128}
+    assert [goal_of("growth-size", {**small, "classes": classes}) for classes in (1, 8)] == [1.5, 1.5]
+    assert goal_of("growth-size", {**small, "classes": 8, "side": 224}) is None
+    assert goal_of("methods-peers", {"method": "eigencam"}) == 4.0
+    assert goal_of("models", {"tool": "by hand", "classes": 1, "model": "ViT-tiny", "library": "timm"}) is None
     assert goal_of("models", {"tool": "seewhy", "classes": 8, "model": "Swin-tiny", "library": "timm"}) == 1.25
     assert goal_of("models", {"tool": "seewhy", "classes": 1, "model": "ViT, KerasHub", "library": "KerasHub"}) == 1.15
 
