@@ -1,8 +1,8 @@
 """Grad-CAM in the fewest lines that are correct, as the floor of what an explanation costs.
 
-What is left is work that any code must do: the forward pass, in which only the head keeps gradients; the gradients of the
-logits with respect to the layer's output; the weighted sum; the ReLU; arrays of NumPy. All else that SeeWhy does is left
-out: nothing is checked or restored, no layer or class is chosen, a final softmax is not bypassed, there are no
+What is left is work that any code must do: the forward pass, in which only the head keeps gradients; the gradients of
+the logits with respect to the layer's output; the weighted sum; the ReLU; arrays of NumPy. All else that SeeWhy does is
+left out: nothing is checked or restored, no layer or class is chosen, a final softmax is not bypassed, there are no
 probabilities, and many classes have no shortcut. It takes one image and the layer's path.
 """
 
