@@ -1,5 +1,6 @@
-# Everything happens in .venv. What needs the peers (other tools that explain models) runs in .venv-peers, and what needs
-# libraries of models in .venv-zoo: both hold only what they add to .venv, whose packages they see.
+# Everything happens in .venv. What needs the peers (other tools that explain models) runs in .venv-peers, which has KerasHub
+# too, for `make bench`, and what needs libraries of models in .venv-zoo: both hold only what they add to .venv, whose
+# packages they see.
 # Each target does its own set-up; a stamp file remembers what is installed.
 # PIP_ARGS may carry extra arguments for pip.
 
@@ -65,7 +66,7 @@ $(VENV)/.docs: $(VENV)/.development
 $(PEERS)/.peers: $(VENV)/.development constraints-peers.txt | $(PEERS)/bin/python
 	@echo "Installing SeeWhy's peers into $(PEERS), beside what is in $(VENV); the first time takes half a minute."
 	@$(PEERS)/bin/python $(INSTALL) --constraint constraints-peers.txt $(PIP_ARGS) \
-		--editable '.[tensorflow,jax,torch,hubs,openvino,demo,evaluate,figures]' --group test --group peers
+		--editable '.[tensorflow,jax,torch,hubs,openvino,demo,evaluate,figures]' --group test --group peers --group zoo
 	@$(PEERS)/bin/python $(INSTALL) --constraint constraints-peers.txt $(PIP_ARGS) --no-deps $(BOUNDED_PEERS)
 	@touch $@
 
@@ -156,7 +157,7 @@ docs: $(VENV)/.docs  ## build the documentation into site/, and run the Python o
 	$(BIN)/sphinx-build -q -W --keep-going -b html -c docs_build -d .docs/.doctrees .docs site
 	$(ONE_THREAD) $(BIN)/python docs_build/run_pages.py
 
-bench: $(PEERS)/.peers  ## measure what an explanation costs, against the bare forward pass and the peers; about an hour
+bench: $(PEERS)/.peers  ## measure what an explanation costs, against the bare forward pass and the peers; about an hour on two quiet cores
 	$(PEERS)/bin/python -m benchmarks
 
 bench-runtimes: $(PEERS)/.peers  ## measure ONNX Runtime and OpenVINO beside PyTorch and the peers, and record it; ten minutes

@@ -31,7 +31,7 @@ CASES = (
     Case("keras-tensorflow", "ResNet50", "size"),
     Case("keras-tensorflow", "VGG16", "size"),
 )
-SECONDS = 8.0
+SECONDS = 6.0
 TITLES = {
     "classes": "One image and more and more classes",
     "batch": "Larger and larger batches",

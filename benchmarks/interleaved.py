@@ -70,7 +70,8 @@ class Spread:
 
     @classmethod
     def of(cls, values: list[float]) -> "Spread":
-        """Return the median and the quartiles."""
+        """Return the median and the quartiles; of a single value, that value."""
+        values = values if len(values) > 1 else values * 2
         low, _, high = statistics.quantiles(values, n=4, method="inclusive")
         return cls(low, statistics.median(values), high)
 

@@ -1,12 +1,12 @@
 """What each method costs: native PyTorch, ResNet-50, one class, all in one process.
 
-The methods of one capture take turns with Grad-CAM; those that run the model thousands of times are timed once, at
-one batch size, beside pytorch-grad-cam's, if they are asked for: `--peers eigencam ablationcam scorecam`.
+The methods of one capture take turns with Grad-CAM, and Eigen-CAM with pytorch-grad-cam's. Ablation-CAM, which runs the
+head thousands of times, is timed once beside pytorch-grad-cam's, at one batch size, if it is asked for: `--peers
+eigencam ablationcam`. Score-CAM has a benchmark of its own, `benchmarks.perturbations`.
 """
 
 import argparse
 import os
-import statistics
 import time
 from collections.abc import Callable
 from functools import partial
@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from benchmarks.forwards import subject
 from benchmarks.goals import goal_of
-from benchmarks.interleaved import Variants, interleave, machine, ratios
+from benchmarks.interleaved import Spread, Variants, interleave, machine, ratios
 from benchmarks.results import Figure, publish
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -26,7 +26,7 @@ BATCH_SIZE = 16
 GOAL = "1.2"
 """How many times as long as Grad-CAM a method of one capture may take."""
 
-PEERS = ("eigencam", "ablationcam", "scorecam")
+PEERS = ("eigencam", "ablationcam")
 """Methods that pytorch-grad-cam has too."""
 
 
@@ -57,7 +57,7 @@ def peer(model: Any, inputs: Any, name: str) -> Callable[[], object]:
     import pytorch_grad_cam
     from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
 
-    kind = {"eigencam": "EigenCAM", "ablationcam": "AblationCAM", "scorecam": "ScoreCAM"}[name]
+    kind = {"eigencam": "EigenCAM", "ablationcam": "AblationCAM"}[name]
 
     def explain() -> object:
         with getattr(pytorch_grad_cam, kind)(model, [model.get_submodule(LAYER)]) as cam:
@@ -83,7 +83,7 @@ def publish_against_gradcam(model: Any, batch: Any, budget: float) -> None:
 
 
 def publish_against_peer(model: Any, batch: Any, names: list[str], budget: float) -> None:
-    """Publish the methods that pytorch-grad-cam has too: Eigen-CAM round by round, those of minutes once."""
+    """Publish the methods that pytorch-grad-cam has too: Eigen-CAM round by round, Ablation-CAM once."""
     import torch
 
     rows, found = [], []
@@ -96,12 +96,12 @@ def publish_against_peer(model: Any, batch: Any, names: list[str], budget: float
         else:
             variants["seewhy"]()  # what is done once for each model, which minutes would hide
             times = {tool: [1000 * seconds(call)] * 2 for tool, call in variants.items()}
-        cells = {f"{tool}, s": f"{statistics.median(each) / 1000:.2f}" for tool, each in times.items()}
+        cells = {f"{tool}, s": Spread.of([ms / 1000 for ms in each]).shown(2) for tool, each in times.items()}
         times_as_long = ratios(times, "pytorch-grad-cam", "seewhy")
         figure: Figure = {"title": f"PyTorch, ResNet50, {name}", "method": name, "seewhy": times_as_long.numbers()}
         goal = goal_of("methods-peers", figure)
         words = "" if goal is None else f"{goal:g}"
-        rows.append({"": name, **cells, "times as long": f"{times_as_long.median:.1f}", "goal": words})
+        rows.append({"": name, **cells, "times as long": times_as_long.shown(1), "goal": words})
         found.append(figure | {"goal": goal})
         measured[name] = times
     title = f"Methods that pytorch-grad-cam has too: native PyTorch, ResNet-50, batches of {BATCH_SIZE}"
@@ -111,7 +111,7 @@ def publish_against_peer(model: Any, batch: Any, names: list[str], budget: float
 def main() -> None:
     """Run the benchmark."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--seconds", type=float, default=20.0, help="for what takes no minutes (default 20)")
+    parser.add_argument("--seconds", type=float, default=20.0, help="the budget of each table (default 20)")
     parser.add_argument(
         "--peers", nargs="*", default=["eigencam"], choices=PEERS, metavar="NAME", help="default: eigencam"
     )

@@ -1,22 +1,26 @@
 """Grad-CAM against the bare forward pass: transformers and ConvNeXt of timm, and tiny configs of two hubs.
 
 The tiny configs are those of `benchmarks.zoo`. Their forward pass takes a few milliseconds, so that what SeeWhy does in
-Python counts most. Libraries that are not installed are left out.
+Python counts most. Grad-CAM by hand, of `benchmarks.by_hand`, is measured beside those on PyTorch. Libraries that are
+not installed are left out.
 """
 
 import os
 import runpy
 from collections.abc import Callable
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from benchmarks.cases import PACKAGES, Case, Measured, Turns, figures, main, raw, shown, take_turns
+from benchmarks.cases import PACKAGES, Case, Measured, Turns, figures, main, raw, shown, turns
 from benchmarks.forwards import KERAS_RUNS, Run, Subject
 from benchmarks.goals import goal_of
-from benchmarks.interleaved import machine
+from benchmarks.interleaved import Variants, machine
 from benchmarks.results import Figure, Row, publish
+
+from benchmarks import by_hand
 
 COUNTS = (1, 8)
 SECONDS = 6.0
@@ -82,11 +86,15 @@ def _of_torch(model: Any, side: int) -> Subject:
 
     def run(batch: Any) -> object:
         with torch.inference_mode():
-            outputs = model(torch.tensor(batch))
-            return getattr(outputs, "logits", outputs).numpy()
+            return logits(model(torch.tensor(batch))).numpy()
 
     forward: Run = run
     return Subject(model, _image((1, 3, side, side)), forward)
+
+
+def logits(outputs: Any) -> Any:
+    """Return the logits of what a model of timm or Hugging Face returns."""
+    return getattr(outputs, "logits", outputs)
 
 
 def _image(shape: tuple[int, ...]) -> Any:
@@ -105,7 +113,32 @@ def measure(case: Case, seconds: float) -> list[Turns]:
     what = subject(case)
     import seewhy
 
-    return [take_turns(what, seewhy.Explainer(what.model, "gradcam"), COUNTS, seconds)]
+    explainer = seewhy.Explainer(what.model, "gradcam")
+    tools: dict[str, by_hand.Explain] = {"seewhy": partial(explainer.heatmaps, what.batch)}
+    if case.framework == "torch":
+        tools[by_hand.TOOL] = _by_hand(what, explainer)
+    variants: Variants = {"forward": what.forward}
+    variants |= {f"{tool}, {count}": partial(tools[tool], list(range(count))) for count in COUNTS for tool in tools}
+    return [turns(what, variants, seconds)]
+
+
+def _by_hand(what: Subject, explainer: Any) -> by_hand.Explain:
+    """Return Grad-CAM by hand at the layer that SeeWhy takes, once it gives the same heatmaps."""
+    import torch
+
+    classes = list(range(max(COUNTS)))
+    wanted = explainer.heatmaps(what.batch, classes)
+    height, width = wanted.values.shape[2:]
+
+    def maps(output: Any) -> Any:
+        """Bring (1, K, h, w), (1, h, w, K), or (1, ..., K) with h times w tokens at the end into (1, K, h, w)."""
+        if output.ndim == 3:
+            output = output[:, -height * width :].unflatten(1, (height, width))
+        return output if output.shape[2:] == (height, width) else output.movedim(-1, 1)
+
+    explain = by_hand.of_torch(what.model, wanted.layer, torch.tensor(what.batch), logits, maps)
+    by_hand.check(explain(classes), wanted.values[0])
+    return explain
 
 
 def with_libraries(found: list[Figure]) -> list[Figure]:
@@ -116,16 +149,21 @@ def with_libraries(found: list[Figure]) -> list[Figure]:
 
 def rows(found: list[Figure]) -> list[Row]:
     """Return a row for each case: the forward pass, and what the explanations take of it."""
-    cells = []
-    for forward in [each for each in found if each["tool"] == "forward"]:
-        row = {"": forward["title"], "forward, ms": shown(forward["ms"], 1)}
-        for each in found:
-            if each["title"] == forward["title"] and each["tool"] == "seewhy":
-                name = f"{each['classes']} class{'es' * (each['classes'] > 1)}"
-                row[f"{name} / forward"] = shown(each["forward"])
-                row[f"goal, {name}"] = "" if each["goal"] is None else f"{each['goal']:.2f}"
-        cells.append(row | {"rounds": str(forward["rounds"])})
-    return cells
+    forwards = [each for each in found if each["tool"] == "forward"]
+    return [_row(each, [other for other in found if other["title"] == each["title"]]) for each in forwards]
+
+
+def _row(forward: Figure, of_case: list[Figure]) -> Row:
+    cells = {"": forward["title"], "forward, ms": shown(forward["ms"], 1)}
+    for count in COUNTS:
+        name = f"{count} class{'es' * (count > 1)}"
+        by_tool = {each["tool"]: each for each in of_case if each["classes"] == count}
+        cells[f"{name} / forward"] = shown(by_tool["seewhy"]["forward"])
+        goal = by_tool["seewhy"]["goal"]
+        cells[f"goal, {name}"] = "" if goal is None else f"{goal:.2f}"
+        hand = by_tool.get(by_hand.TOOL)
+        cells[f"{name} by hand / forward"] = "" if hand is None else shown(hand["forward"])
+    return cells | {"rounds": str(forward["rounds"])}
 
 
 def publish_all(measured: Measured) -> None:

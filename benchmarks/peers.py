@@ -2,7 +2,8 @@
 
 Each model is a process of its own, in which the bare forward pass and every tool take turns. Each tool is used as its
 own documentation says, with the same weights, input, layer and threads. What can explain several classes after one
-forward pass, or in one batch, is asked to; the others are called once for each class. The models end in logits.
+forward pass, or in one batch, is asked to; the others are called once for each class. The models end in logits. "by
+hand" is no tool, but the floor: see `benchmarks.by_hand`.
 """
 
 import os
@@ -10,19 +11,18 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+from benchmarks.by_hand import Explain
 from benchmarks.cases import Case, Measured, Turns, figures, main, raw, shown, turns
 from benchmarks.forwards import Subject, subject
 from benchmarks.interleaved import Variants, machine
 from benchmarks.results import Figure, Row, publish
 
 import seewhy
+from benchmarks import by_hand
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 COUNTS = (1, 8)
-
-Explain = Callable[[list[int]], object]
-"""Explains one image for some classes."""
 
 CASES = (
     Case("torch", "MobileNetV2"),
@@ -33,7 +33,7 @@ CASES = (
     Case("keras-tensorflow", "Xception"),
     Case("keras-tensorflow", "VGG16"),
 )
-SECONDS = 10.0
+SECONDS = 8.0
 PACKAGES = ("keras", "tensorflow", "torch", "captum", "torchcam", "grad-cam", "tf-keras-vis", "xplique")
 
 
@@ -103,6 +103,17 @@ def _notebook(model: Any, batch: Any, path: str, index: int) -> Any:
     return (tf.maximum(heatmap, 0) / tf.reduce_max(heatmap)).numpy()
 
 
+def _by_hand(framework: str, what: Subject, path: str) -> Explain:
+    """Return the code by hand; the image has the layout of the weights."""
+    if framework == "keras-tensorflow":
+        return by_hand.of_tensorflow(what.model, path, what.batch)
+    import torch
+
+    layout = torch.channels_last if framework == "torch-channels-last" else torch.contiguous_format
+    inputs = torch.tensor(what.batch).to(memory_format=layout)
+    return by_hand.of_torch(what.model, path, inputs, lambda scores: scores, lambda output: output)
+
+
 TOOLS: dict[str, Callable[[Subject, str], dict[str, Explain]]] = {
     "torch": torch_tools,
     "torch-channels-last": partial(torch_tools, channels_last=True),
@@ -114,8 +125,12 @@ def measure(case: Case, seconds: float) -> list[Turns]:
     """Measure one case, in this process: one class of every tool, and then eight."""
     what = subject(case.framework, case.model, logits=True)
     explainer = seewhy.Explainer(what.model)
-    path = explainer.heatmaps(what.batch, [0]).layer
-    tools = {"seewhy": partial(explainer.heatmaps, what.batch), **TOOLS[case.framework](what, path)}
+    wanted = explainer.heatmaps(what.batch, list(range(max(COUNTS))))
+    path = wanted.layer
+    hand = _by_hand(case.framework, what, path)
+    by_hand.check(hand(list(range(max(COUNTS)))), wanted.values[0])
+    tools = {"seewhy": partial(explainer.heatmaps, what.batch), by_hand.TOOL: hand}
+    tools |= TOOLS[case.framework](what, path)
     found = []
     for count in COUNTS:
         variants: Variants = {"forward": what.forward}

@@ -8,7 +8,6 @@ on others it may take longer than float32. The caption says which this is.
 import argparse
 import json
 import os
-import statistics
 import subprocess
 import sys
 import time
@@ -16,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from benchmarks.interleaved import machine
+from benchmarks.interleaved import Spread, machine
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
@@ -103,8 +102,8 @@ def row(framework: str, model: str, measured: dict[str, Any]) -> dict[str, str]:
     worst = {name: [each[name] for each in measured["differences"]] for name in measured["differences"][0]}
     return {
         "": f"{framework}, {model}",
-        "float32, ms": f"{statistics.median(full for full, _ in measured['ms']):.0f}",
-        "bfloat16 / float32": f"{statistics.median(ratios):.2f}",
+        "float32, ms": Spread.of([full for full, _ in measured["ms"]]).shown(0),
+        "bfloat16 / float32": Spread.of(ratios).shown(2),
         "images": str(len(measured["differences"])),
         "difference, of the maximum": f"{max(worst['of the maximum']):.3f}",
         "correlation": f"{min(worst['correlation']):.4f}",
@@ -125,7 +124,7 @@ def amx() -> str:
 def main() -> None:
     """Run the benchmark."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--rounds", type=int, default=20, help="rounds of every case (default 20)")
+    parser.add_argument("--rounds", type=int, default=10, help="rounds of every case (default 10)")
     parser.add_argument("--method", default="gradcam", help="the method (default gradcam)")
     parser.add_argument("--framework", help="only this framework")
     parser.add_argument("--model", help="only this model")

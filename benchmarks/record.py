@@ -11,6 +11,7 @@ is run by itself, or for one case, replaces what `python -m benchmarks` has foun
 import json
 import os
 import platform
+import re
 import sys
 from collections.abc import Iterable
 from importlib.metadata import PackageNotFoundError, version
@@ -21,10 +22,13 @@ from benchmarks.interleaved import INSTRUCTIONS, processor, processor_flags
 from benchmarks.results import read_results
 
 RECORD = Path(__file__).parent.parent / "docs" / "measured.json"
+PAGE = RECORD.parent / "costs.md"
+MARKER = re.compile(r"<!-- measured: ([\w-]+) -->")
+"""Where the page shows a result, or the machine."""
 
 PACKAGES = (
     *("seewhy", "keras", "tensorflow", "jax", "torch", "torchvision", "onnxruntime", "openvino", "numpy", "pillow"),
-    *("captum", "torchcam", "grad-cam", "tf-keras-vis", "xplique"),
+    *("captum", "torchcam", "grad-cam", "tf-keras-vis", "xplique", "timm", "transformers", "keras-hub"),
 )
 
 APART = ("where-", "where_prompts", "where_spatial", "attention")
@@ -80,6 +84,16 @@ def _version(package: str) -> str | None:
         return None
 
 
+def results_missing(page: str, results: Iterable[str]) -> list[str]:
+    """Return the results that a page shows and that were not measured, in order.
+
+    Args:
+        page: The page in Markdown.
+        results: The names of those that were.
+    """
+    return sorted(set(MARKER.findall(page)) - {"machine", *results})
+
+
 def record_results(names: Iterable[str]) -> None:
     """Replace some results in the record by those that were measured last, and keep the others."""
     record, measured = json.loads(RECORD.read_text("utf-8")), read_results()
@@ -98,8 +112,12 @@ def main() -> None:
     earlier = json.loads(RECORD.read_text("utf-8"))["results"]
     results = {name: result for name, result in earlier.items() if name.startswith(APART)}
     results |= {name: compact(result, name) for name, result in read_results().items()}
-    if "summary" not in results:
-        raise SystemExit("benchmarks/results has no summary; run python -m benchmarks first.")
+    if missing := results_missing(PAGE.read_text("utf-8"), results):
+        commands = dict.fromkeys(f"python -m benchmarks.{name.partition('-')[0]}" for name in missing)
+        raise SystemExit(
+            f"docs/costs.md shows what was not measured: {', '.join(missing)}. Nothing is recorded. Run "
+            f"{', '.join(commands)}, then python -m benchmarks.summary, and record again."
+        )
     RECORD.write_text(to_text({"machine": describe_machine(), "results": results}), encoding="utf-8")
     print(f"{RECORD}: {len(results)} results, {RECORD.stat().st_size / 1000:.0f} kB")
 

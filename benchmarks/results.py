@@ -49,5 +49,17 @@ def read_results(folder: Path = FOLDER) -> dict[str, dict[str, Any]]:
     return {path.stem: json.loads(path.read_text()) for path in sorted(folder.glob("*.json"))}
 
 
+def remove_results(kept: tuple[str, ...], folder: Path = FOLDER) -> None:
+    """Remove every result that was written, so that what is written next is of one run.
+
+    Args:
+        kept: How the names of results begin that stay.
+        folder: Where they are.
+    """
+    for path in (*folder.glob("*.json"), *folder.glob("*.md")):
+        if not path.name.startswith(kept):
+            path.unlink()
+
+
 def _line(cells: list[str]) -> str:
     return "| " + " | ".join(cells) + " |"

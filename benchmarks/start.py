@@ -2,7 +2,6 @@
 
 import argparse
 import os
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -78,7 +77,7 @@ def figures(measured: dict[str, list[float]]) -> list[Figure]:
     for framework in FRAMEWORKS:
         title = f"{framework}: {FIRST_HEATMAP}"
         figure: Figure = {"title": title, "first_heatmap": framework}
-        figure["seconds"] = Spread.of(measured[title] if len(measured[title]) > 1 else measured[title] * 2).numbers()
+        figure["seconds"] = Spread.of(measured[title]).numbers()
         found.append(figure | {"goal": goal_of("start", figure)})
     return found
 
@@ -97,16 +96,14 @@ def run(starts: int) -> None:
     rows = [
         {
             "": name,
-            "s, median": f"{statistics.median(times):.2f}",
-            "least": f"{min(times):.2f}",
-            "most": f"{max(times):.2f}",
+            "s": Spread.of(times).shown(2),
             "goal": "" if goals.get(name) is None else f"{goals[name]:.1f}",
         }
         for name, times in measured.items()
     ]
     publish(
         "start",
-        f"What a start costs: {starts} fresh processes",
+        f"What a start costs: {starts} fresh processes; medians, and the middle half",
         rows,
         measured,
         machine("onnxruntime", "keras", "tensorflow", "jax", "torch"),

@@ -91,7 +91,7 @@ def run(count: int, rounds: int, frameworks: tuple[str, ...]) -> None:
 def main() -> None:
     """Run the benchmark."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--images", type=int, default=96, help="how many images (default 96)")
+    parser.add_argument("--images", type=int, default=64, help="how many images (default 64)")
     parser.add_argument("--rounds", type=int, default=5, help="rounds, two or more (default 5)")
     parser.add_argument("--frameworks", nargs="*", choices=FRAMEWORK_NAMES, default=FRAMEWORK_NAMES)
     parser.add_argument("--one", help=argparse.SUPPRESS)  # print the times of one framework as JSON

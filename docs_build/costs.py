@@ -17,6 +17,7 @@ from matplotlib.figure import Figure
 
 ROOT = Path(__file__).parent.parent
 RECORD = ROOT / "docs" / "measured.json"
+BENCHMARKS = ROOT / "benchmarks"
 IMAGES = ROOT / "docs" / "images" / "measured"
 MARKER = re.compile(r"^( *)<!-- measured: ([\w-]+) -->$", re.MULTILINE)
 
@@ -58,7 +59,10 @@ def read_record() -> dict[str, Any]:
 
 
 def fill_tables(markdown: str, record: dict[str, Any], page: str) -> str:
-    """Return a page with its markers replaced by tables.
+    """Return a page with its markers replaced by tables, or by the statement that a result is not recorded yet.
+
+    A benchmark is written before it is measured on a quiet machine: the page must not fail until then.
+    `benchmarks.record` fails where a run lacks what the page shows.
 
     Args:
         markdown: The page.
@@ -66,17 +70,23 @@ def fill_tables(markdown: str, record: dict[str, Any], page: str) -> str:
         page: The name of the page, for the message.
 
     Raises:
-        RuntimeError: The record has no result of a marker's name.
+        RuntimeError: A marker has the name of no result and of no benchmark.
     """
 
     def table_of(marker: re.Match[str]) -> str:
         indent, name = marker.groups()
-        if name != "machine" and name not in record["results"]:
+        benchmark = name.partition("-")[0]
+        if name == "machine":
+            lines = machine(record)
+        elif name in record["results"]:
+            lines = table(record["results"][name])
+        elif (BENCHMARKS / f"{benchmark}.py").exists():
+            lines = f"*Not recorded yet: `python -m benchmarks.{benchmark}` measures this.*"
+        else:
             raise RuntimeError(
-                f"{page}: the record has no result {name!r}. It has: machine, {', '.join(record['results'])}. "
-                "Measure it with python -m benchmarks and record it with python -m benchmarks.record."
+                f"{page}: the record has no result {name!r}, and there is no such benchmark. The record has: machine, "
+                f"{', '.join(record['results'])}."
             )
-        lines = machine(record) if name == "machine" else table(record["results"][name])
         return textwrap.indent(lines, indent)
 
     return MARKER.sub(table_of, markdown)
@@ -222,8 +232,8 @@ def axis_of(axes: Axes, key: str, rows: Rows) -> None:
 
 
 def plot_peers(rows: Rows) -> Figure:
-    """Plot the time of other tools as multiples of SeeWhy's."""
-    rows = [row for row in rows if row["seewhy"] is not None and row["tool"] != "seewhy"]
+    """Plot the time of other tools as multiples of SeeWhy's; code written by hand is no tool."""
+    rows = [row for row in rows if row["seewhy"] is not None and row["tool"] not in ("seewhy", "by hand")]
     titles = list(dict.fromkeys(row["title"] for row in rows))[::-1]
     colours = dict(zip(dict.fromkeys(row["tool"] for row in rows), TOOL_COLOURS, strict=False))
     figure = Figure(figsize=(9, 0.75 * len(titles) + 1.3), layout="constrained")

@@ -71,6 +71,11 @@ def test_the_goals_of_other_results():
     assert goal_of("start", {"first_heatmap": "PyTorch"}) == 2.5
     assert goal_of("shapes", {"framework": "keras-tensorflow", "shape": "second shape"}) == 1.25
     assert goal_of("shapes", {"framework": "keras-tensorflow", "shape": "the first again"}) is None
+    small = {"tool": "seewhy", "framework": "keras-tensorflow", "model": "VGG16", "side": 128}
+    assert [goal_of("growth-size", {**small, "classes": classes}) for classes in (1, 8)] == [1.5, 1.5]
+    assert goal_of("growth-size", {**small, "classes": 8, "side": 224}) is None
+    assert goal_of("methods-peers", {"method": "eigencam"}) == 4.0
+    assert goal_of("models", {"tool": "by hand", "classes": 1, "model": "ViT-tiny", "library": "timm"}) is None
     assert goal_of("models", {"tool": "seewhy", "classes": 8, "model": "Swin-tiny", "library": "timm"}) == 1.25
     assert goal_of("models", {"tool": "seewhy", "classes": 1, "model": "ViT, KerasHub", "library": "KerasHub"}) == 1.15
 
@@ -97,3 +102,31 @@ def test_the_summary_has_every_goal_and_every_miss():
     assert len(goals) == len(GOALS)
     assert [each["met"] for each in goals if each["measured"]] == ["no, missed by 0.30", "yes"]
     assert [each["of"] for each in missed] == ["PyTorch, ResNet50"]
+
+
+WANTED = {
+    "one class / bare forward, one image, small models, PyTorch": "≤ 1.08",
+    "eight classes / bare forward, one image, small models, PyTorch": "≤ 1.12",
+    "Grad-CAM, one class / bare forward, tiny configs of Hugging Face": "≤ 1.15",
+    "Grad-CAM, one class / bare forward, tiny configs of KerasHub": "≤ 1.15",
+    "one class / bare forward, one image, EfficientNet-Lite0, Keras/TensorFlow": "≤ 1.06",
+    "one class / bare forward, one image, VGG16, Keras/TensorFlow": "≤ 1.15",
+    "eight classes / bare forward, one image, VGG16, Keras/TensorFlow": "≤ 1.35",
+    "one class / bare forward, VGG16, 128 px, Keras/TensorFlow": "≤ 1.50",
+    "eight classes / bare forward, VGG16, 128 px, Keras/TensorFlow": "≤ 1.50",
+    "from JPEG files to overlays as JPEG / bare forwards": "≤ 1.12",
+    "from JPEG files to overlays as PNG / bare forwards": "≤ 1.25",
+    "Score-CAM / as many bare forwards of equal batch, MobileNetV2, 224 px": "≤ 1.05",
+    "pytorch-grad-cam / SeeWhy in ONNX Runtime, Score-CAM, MobileNetV2, 224 px": "≥ 2",
+    "pytorch-grad-cam / SeeWhy, Eigen-CAM, PyTorch, ResNet50": "≥ 4",
+    "first heatmap in a new process, in seconds, TensorFlow": "≤ 6.00",
+    "first heatmap in a new process, in seconds, PyTorch": "≤ 2.50",
+    "first heatmap in a new process, in seconds, ONNX Runtime": "≤ 1.50",
+    "another shape / the first explanation, Keras/TensorFlow": "≤ 1.25",
+}
+
+
+def test_the_summary_has_the_goals_of_the_speed_that_was_asked_for():
+    """Each with its bound, as the table of the page shows them."""
+    shown = {goal.text: goal.shown for goal in GOALS}
+    assert {text: shown.get(text) for text in WANTED} == WANTED
