@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from seewhy.errors import OptionError, did_you_mean, install_command, short_repr
 from seewhy.types import FloatArray, ImageArray
@@ -68,10 +69,13 @@ def _unknown(colormap: str, known: Iterable[str], expected: str) -> OptionError:
     return OptionError(f"Unknown colour map {short_repr(colormap)}.{hint} Expected {expected}")
 
 
-def color_indices(heatmap: FloatArray) -> ImageArray:
-    """Return the index in a colour table, uint8 0..255, for each pixel of a heatmap in 0..1."""
+def color_indices(heatmap: FloatArray) -> NDArray[np.intp]:
+    """Return the index in a colour table, 0..255, for each pixel of a heatmap in 0..1.
+
+    NumPy takes colours by indices of its own type four times as fast as by bytes.
+    """
     indices = heatmap * 255
-    return np.rint(indices, out=indices).astype(np.uint8)
+    return np.rint(indices, out=indices).astype(np.intp)
 
 
 def colorize(heatmap: FloatArray, colormap: str) -> ImageArray:
