@@ -10,7 +10,8 @@ from seewhy.cli.app import app
 from seewhy.errors import OptionError
 from seewhy.images.colour import COLORMAPS, _color_table, color_table, colorize
 from seewhy.images.default_style import DEFAULT_ALPHA, DEFAULT_COLORMAP
-from seewhy.images.overlay import heatmap_image, overlay
+from seewhy.images.geometry import Placement
+from seewhy.images.overlay import heatmap_image, overlay, placed_overlay
 
 IMAGE = np.full((1, 3, 3), 100, dtype=np.uint8)
 HEATMAP = np.array([[0, 0.5, 1]], dtype=np.float32)
@@ -135,3 +136,26 @@ def test_only_what_is_covered_is_blended_whatever_its_form(shape):
     np.testing.assert_array_equal(
         overlay(image, heatmap, covered, Style()), np.where(covered[..., None], expected, image)
     )
+
+
+BOXES = {
+    "a crop": (3.0, 20.0, 290.0, 307.0),
+    "beyond the image": (-50.0, 0.0, 350.0, 400.0),
+    "fractions": (10.4, 7.5, 200.6, 390.49),
+    "nothing": (-20.0, 0.0, -10.0, 400.0),
+}
+
+
+@pytest.mark.parametrize("rescale", ["none", "max", "range"])
+@pytest.mark.parametrize("upsampling", ["bilinear", "bicubic", "nearest"])
+@pytest.mark.parametrize("box", BOXES.values(), ids=BOXES)
+def test_a_heatmap_placed_in_bands_is_drawn_as_one_that_is_placed_whole(box, upsampling, rescale):
+    """In five bands of rows; matrix products of other sizes may be rounded otherwise."""
+    generator = np.random.default_rng(0)
+    image, heatmap = generator.integers(0, 256, (300, 400, 3), np.uint8), generator.random((7, 5), np.float32)
+    placement, style = Placement((300, 400), box, (0.1, 0.0, 0.9, 1.1)), Style(upsampling=upsampling, rescale=rescale)
+    expected = overlay(image, placement.place(heatmap, upsampling), placement.covered, style)
+    found = placed_overlay(image, heatmap, placement, style)
+    np.testing.assert_allclose(found.astype(int), expected, atol=1)
+    assert (found != expected).mean() < 0.001
+    np.testing.assert_array_equal((found != image).any(), placement.covered.any())

@@ -9,7 +9,7 @@ from typing import Literal, final
 from seewhy.datasets.formats.safe_names import safe_stem
 from seewhy.datasets.schema import ExplainedImage
 from seewhy.images.normalization import normalize
-from seewhy.images.overlay import overlay
+from seewhy.images.overlay import placed_overlay
 from seewhy.images.style import Style
 from seewhy.images.writing import bring_to_disk, image_writer, write_atomically
 
@@ -71,11 +71,10 @@ class OverlayFiles:
         written = []
         for image in images:
             assert image.pixels is not None  # noqa: S101  # they are kept where overlays are drawn
-            covered = image.placement.covered
             normalized = normalize(image.heatmaps, self._peak_quantile, "max")
             paths = overlay_paths(self._folder, image.position, image.key, len(normalized), format)
             for path, heatmap in zip(paths, normalized, strict=True):
-                pixels = overlay(image.pixels, image.placement.place(heatmap), covered, Style())
+                pixels = placed_overlay(image.pixels, heatmap, image.placement, Style())
                 write_atomically(path, image_writer(pixels, path.suffix))
             written += paths
         return written

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from seewhy.errors import OptionError, did_you_mean, install_command, short_repr
 from seewhy.types import FloatArray, ImageArray
@@ -68,10 +69,24 @@ def _unknown(colormap: str, known: Iterable[str], expected: str) -> OptionError:
     return OptionError(f"Unknown colour map {short_repr(colormap)}.{hint} Expected {expected}")
 
 
-def color_indices(heatmap: FloatArray) -> ImageArray:
-    """Return the index in a colour table, uint8 0..255, for each pixel of a heatmap in 0..1."""
-    indices = heatmap * 255
-    return np.rint(indices, out=indices).astype(np.uint8)
+def color_indices(
+    heatmap: FloatArray, scaled: FloatArray | None = None, indices: NDArray[np.intp] | None = None
+) -> NDArray[np.intp]:
+    """Return the index in a colour table, 0..255, for each pixel of a heatmap in 0..1.
+
+    NumPy takes colours by indices of its own type twice as fast as by bytes.
+
+    Args:
+        heatmap: (H, W).
+        scaled: Memory of that shape for what lies between; None to allocate it.
+        indices: Memory for the result, likewise.
+    """
+    scaled = np.multiply(heatmap, np.float32(255), out=scaled)
+    np.rint(scaled, out=scaled)
+    if indices is None:
+        return scaled.astype(np.intp)
+    np.copyto(indices, scaled, casting="unsafe")
+    return indices
 
 
 def colorize(heatmap: FloatArray, colormap: str) -> ImageArray:

@@ -4,6 +4,7 @@ Coordinates are pixel *edges*: an image of height H spans 0..H, and the centre o
 rows divides the input's height into u equal cells, whose values hold at the cells' centres.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -53,6 +54,19 @@ class Placement(ShortRepr):
         placed = np.asarray(rows @ maps @ columns.T, dtype=np.float32)
         return np.clip(placed, 0, 1) if upsampling == "bicubic" else placed
 
+    def covered_rows(self, heatmap: FloatArray, upsampling: Upsampling = "bilinear") -> Callable[[slice], FloatArray]:
+        """Return a function that places a heatmap (u, v) as `place` does: some rows of `covered_box` at a time."""
+        (height, width), (top, left, bottom, right) = self.image_size, self.heatmap_box
+        weights, (seen_rows, seen_columns) = WEIGHTS[upsampling], self.covered_box
+        rows = weights(heatmap.shape[0], height, top, bottom)[seen_rows]
+        columns = weights(heatmap.shape[1], width, left, right)[seen_columns]
+
+        def place(band: slice) -> FloatArray:
+            placed = np.asarray(rows[band] @ heatmap @ columns.T, dtype=np.float32)
+            return np.clip(placed, 0, 1, out=placed) if upsampling == "bicubic" else placed
+
+        return place
+
     def resized(self, height: int, width: int) -> "Placement":
         """Return the placement on a copy of the image of another size, in pixels."""
         scales = (height / self.image_size[0], width / self.image_size[1]) * 2
@@ -64,6 +78,14 @@ class Placement(ShortRepr):
         """(H, W): True where the model saw the image."""
         rows, columns = self._covered_lines()
         return rows[:, None] & columns[None, :]
+
+    @property
+    def covered_box(self) -> tuple[slice, slice]:
+        """The rows and the columns of the image that the model saw; both are empty if it saw nothing."""
+        rows, columns = (np.flatnonzero(lines) for lines in self._covered_lines())
+        if not (rows.size and columns.size):
+            return slice(0, 0), slice(0, 0)
+        return slice(int(rows[0]), int(rows[-1]) + 1), slice(int(columns[0]), int(columns[-1]) + 1)
 
     @property
     def heatmap_box(self) -> tuple[float, float, float, float]:

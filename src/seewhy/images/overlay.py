@@ -1,16 +1,17 @@
 """Overlays: heatmaps blended into their images, and heatmaps as images of their own."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import numpy as np
 
 from seewhy.images.colour import color_indices, color_table, colorize
+from seewhy.images.geometry import Placement
 from seewhy.images.style import Rescale, Style
 from seewhy.types import BoolArray, FloatArray, ImageArray
 
 BAND_PIXELS = 30_000
-"""The number of pixels that are blended at a time: their sums, 12 bytes a pixel, stay in a processor core's cache."""
+"""The number of pixels that are blended at a time: what that takes, 36 bytes a pixel, stays in a core's cache."""
 
 LINES = 300
 """The lines of a frame are as wide as the shorter side of the image divided by this."""
@@ -49,14 +50,44 @@ def overlay(image: ImageArray, heatmap: FloatArray, covered: BoolArray, style: S
         OptionError: The colour map is unknown.
     """
     box = _bounding_box(covered)
-    blend, inside = _Blend(image[box], heatmap[box], style), covered[box]
-    scale = _Scale(0, 1) if style.rescale == "none" else _rescaling(blend, inside, style.rescale)
+    inside, placed = covered[box], heatmap[box]
+    return _blended(image, box, _Blend(image[box], lambda rows: placed[rows], style), inside, style.rescale)
+
+
+def placed_overlay(image: ImageArray, heatmap: FloatArray, placement: Placement, style: Style) -> ImageArray:
+    """Do as `overlay`, with a heatmap that is placed on the image a band of rows at a time, where the model saw it.
+
+    Args:
+        image: uint8 (H, W, 3).
+        heatmap: (u, v) in 0..1.
+        placement: Where the heatmap lies on the image.
+        style: As for `overlay`, and how the heatmap is resized.
+
+    Returns:
+        uint8 (H, W, 3).
+
+    Raises:
+        OptionError: The colour map is unknown.
+    """
+    box = placement.covered_box
+    blend = _Blend(image[box], placement.covered_rows(heatmap, style.upsampling), style)
+    return _blended(image, box, blend, None, style.rescale)
+
+
+def _blended(
+    image: ImageArray, box: tuple[slice, slice], blend: "_Blend", covered: BoolArray | None, rescale: Rescale
+) -> ImageArray:
+    """Return a copy of an image with a blend in a box, where that is covered; None for all of the box."""
     pixels = image.copy()
-    for rows in _bands(*inside.shape):
+    part = pixels[box]
+    if not part.size:
+        return pixels
+    scale = _Scale(0, 1) if rescale == "none" else _rescaling(blend, part.shape[:2], covered, rescale)
+    for rows in _bands(*part.shape[:2]):
         blended = scale.apply(blend.rows(rows))
         np.rint(blended, out=blended)
-        is_covered = True if inside[rows].all() else inside[rows][..., None]
-        np.copyto(pixels[box][rows], blended, casting="unsafe", where=is_covered)
+        is_covered = True if covered is None or covered[rows].all() else covered[rows][..., None]
+        np.copyto(part[rows], blended, casting="unsafe", where=is_covered)
     return pixels
 
 
@@ -84,18 +115,28 @@ def _clipped(start: int, stop: int) -> slice:
 
 
 class _Blend:
-    """The weighted sum of an image and its heatmap's colours, computed for a band of rows at a time."""
+    """The weighted sum of an image and its heatmap's colours, computed for a band of rows at a time.
 
-    def __init__(self, image: ImageArray, heatmap: FloatArray, style: Style) -> None:
-        self._image, self._heatmap = image, heatmap
-        self._image_weight = 1 - style.alpha if style.image_weight is None else style.image_weight
+    All bands share their memory: to get memory for each from the system takes longer than the arithmetic.
+    """
+
+    def __init__(self, image: ImageArray, heatmap_rows: Callable[[slice], FloatArray], style: Style) -> None:
+        self._image, self._heatmap_rows = image, heatmap_rows
+        self._image_weight = np.float32(1 - style.alpha if style.image_weight is None else style.image_weight)
         # The colours are weighted once, not at every pixel.
         self._colors = style.alpha * color_table(style.colormap).astype(np.float32)
+        height, width = _band_height(image.shape[1]), image.shape[1]
+        self._sums, self._taken = np.empty((2, height, width, 3), np.float32)
+        self._scaled, self._indices = np.empty((height, width), np.float32), np.empty((height, width), np.intp)
 
     def rows(self, rows: slice) -> FloatArray:
-        """Return float32 (rows, W, 3), not yet in 0..255."""
-        blended: FloatArray = np.multiply(self._image[rows], self._image_weight, dtype=np.float32)
-        blended += np.take(self._colors, color_indices(self._heatmap[rows]), axis=0)
+        """Return float32 (rows, W, 3), not yet in 0..255, which the next call overwrites."""
+        heatmap = self._heatmap_rows(rows)
+        height = len(heatmap)
+        indices = color_indices(heatmap, self._scaled[:height], self._indices[:height])
+        colors = np.take(self._colors, indices, axis=0, mode="clip", out=self._taken[:height])  # "raise" would copy
+        blended: FloatArray = np.multiply(self._image[rows], self._image_weight, out=self._sums[:height])
+        blended += colors
         return blended
 
 
@@ -107,16 +148,17 @@ class _Scale(NamedTuple):
 
     def apply(self, blended: FloatArray) -> FloatArray:
         if self != (0, 1):
-            blended = (blended - self.low) * self.factor
+            blended -= self.low
+            blended *= self.factor
         return np.clip(blended, 0, 255, out=blended)
 
 
-def _rescaling(blend: _Blend, covered: BoolArray, rescale: Rescale) -> _Scale:
+def _rescaling(blend: _Blend, size: tuple[int, int], covered: BoolArray | None, rescale: Rescale) -> _Scale:
     """Return the scale that brings the sum's range, where the model saw the image, to 0..255."""
     extremes = [
         (values.min(), values.max())
-        for rows in _bands(*covered.shape)
-        if (values := blend.rows(rows)[covered[rows]]).size
+        for rows in _bands(*size)
+        if (values := blend.rows(rows) if covered is None else blend.rows(rows)[covered[rows]]).size
     ]
     if not extremes:
         return _Scale(0, 1)
@@ -134,6 +176,10 @@ def _bounding_box(covered: BoolArray) -> tuple[slice, slice]:
 
 def _bands(height: int, width: int) -> Iterator[slice]:
     """Yield bands of rows."""
-    step = max(1, BAND_PIXELS // max(width, 1))
+    step = _band_height(width)
     for top in range(0, height, step):
         yield slice(top, top + step)
+
+
+def _band_height(width: int) -> int:
+    return max(1, BAND_PIXELS // max(width, 1))

@@ -19,7 +19,7 @@ from seewhy.images.bounding_boxes import BoundingBox
 from seewhy.images.figure import IMAGE_SUFFIXES as IMAGE_SUFFIXES
 from seewhy.images.figure import VECTOR_SUFFIXES, figure_writer, render
 from seewhy.images.geometry import Placement
-from seewhy.images.overlay import outlined, overlay
+from seewhy.images.overlay import outlined, placed_overlay
 from seewhy.images.style import Style, StyleOptions
 from seewhy.images.writing import image_writer, write_atomically
 from seewhy.representation import ShortTuple, description, listed, shortened
@@ -100,8 +100,10 @@ class Explanation(ExplainedTargets):
 
     def draw(self, target: TargetRef, style: Style) -> ImageArray:
         """Do as `overlay`, with a `Style` instead of options."""
-        drawn = overlay(self.image, self.normalized_heatmap(target, style), self.placement.covered, style)
-        box = self.targets[self.find_target(target)].box
+        position = self.find_target(target)
+        heatmap = self.normalize(style.normalization)[position]
+        drawn = placed_overlay(self.image, heatmap, self.placement, style)
+        box = self.targets[position].box
         return drawn if box is None else outlined(drawn, box)
 
     def overlay(self, target: TargetRef = 0, **style: Unpack[StyleOptions]) -> ImageArray:
