@@ -65,7 +65,7 @@ class Exported(SameInputsWrapper):
     """
 
     def __init__(self, framework: Framework, runtime: Backend, precision: Precision = "float32") -> None:
-        from seewhy.frameworks.onnx import array_namespace
+        from seewhy.frameworks import array_namespace
 
         super().__init__(framework)
         self._on, self._precision = runtime, precision

@@ -34,6 +34,7 @@ from seewhy.frameworks.jax.trunk_and_head import MARK, as_function, inline, tapp
 from seewhy.frameworks.keras.attention_capture import CompiledAttention, run_attention
 from seewhy.frameworks.keras.exported_outputs import ExportedOutputs, with_leaves
 from seewhy.frameworks.keras.framework import KerasFramework, plain_message
+from seewhy.frameworks.keras.numpy_methods import apply_in_numpy, is_small
 from seewhy.frameworks.keras.restore import preserve_keras_state
 from seewhy.frameworks.layers import LayerCall, LayerChoice, check_tapped, no_attention
 from seewhy.frameworks.layouts import layer_layout
@@ -84,7 +85,7 @@ class KerasJax(KerasFramework):
         derivatives: Derivatives = "gradients",
         gradient_rule: GradientRule = "plain",
     ) -> Capture:
-        self._model_layers.now().check(layer)
+        self._model_layers.for_run().check(layer)
         traced, arrays = self._traced(inputs), objective.target.arrays(image_count(inputs))
         compiled: CompiledCapture = self._compiled.get(
             (
@@ -149,7 +150,7 @@ class KerasJax(KerasFramework):
         return () if self._is_free_of_attention else self._attention(inputs).links
 
     def head(self, inputs: InputBatch, layer: LayerChoice, objective: Objective) -> Head:
-        self._model_layers.now().check(layer)
+        self._model_layers.for_run().check(layer)
         traced, objective = self._traced(inputs), objective.for_image(0)
         compiled: CompiledHead = self._compiled.get(
             ("head", self._exact_key(inputs), layer, objective.key),
@@ -201,7 +202,7 @@ class KerasJax(KerasFramework):
         self._weights, old = arrays, self._weights  # kept, so that no other array gets the id of one of them
         same = len(old) == len(arrays) and all(map(operator.is_, old, arrays))
         self._weights_number += not same
-        return (self._model_layers.now().version, self._weights_number)
+        return (self._model_layers.for_run().version, self._weights_number)
 
     def export_onnx(self, inputs: InputBatch) -> ExportedGraph:
         recorders: list[ExportedOutputs] = []
@@ -220,6 +221,9 @@ class KerasJax(KerasFramework):
     def apply(self, method: Callable[[CaptureType], NativeTensor], capture: CaptureType) -> NativeTensor:
         if isinstance(capture, AttentionCapture):
             return self._apply_to_maps(method, capture)
+        activations: NativeTensor = capture.activations
+        if is_small(capture) and {device.platform for device in activations.devices()} == {"cpu"}:
+            return apply_in_numpy(method, capture, self.to_numpy)
         # JAX runs a method operation by operation, and compiles every operation at its first use.
         key = (getattr(method, "name", method), capture.activations.shape, capture.scores.shape)
         if key in self._applied_methods:
@@ -261,7 +265,7 @@ class KerasJax(KerasFramework):
 
     def _exact_key(self, inputs: InputBatch) -> Hashable:
         """Return a key for what is compiled for these layers and inputs of exactly this shape."""
-        return (self._model_layers.now().version, shape_key(inputs, with_batch=True))
+        return (self._model_layers.for_run().version, shape_key(inputs, with_batch=True))
 
     def _traced(self, inputs: InputBatch) -> TracedModel:
         traced: TracedModel = self._compiled.get(("trace", self._exact_key(inputs)), lambda: self._trace(inputs))
@@ -291,7 +295,9 @@ class KerasJax(KerasFramework):
             # The values are arguments and not constants of the trace, so that later training takes effect.
             marker.name_inputs(self.input_names(batch), leaves(batch))
             state = keras.StatelessScope(state_mapping=list(zip(variables, values, strict=True)))
-            with self._recording(self._layers, marker), preserve_keras_state(self._model), state:
+            layers = self._layers
+            self._model_layers.run()
+            with self._recording(layers, marker), preserve_keras_state(self._model), state:
                 return outputs.flatten(self._model(batch, training=False))
 
         with translated_errors(inputs, FAILURES, marker, _message):

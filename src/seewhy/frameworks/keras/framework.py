@@ -64,6 +64,13 @@ class KerasFramework(Framework):
         self._precision = precision
         self.batch_size = _batch_size(self._symbolic_inputs())
 
+    def explaining(self, inputs: InputBatch) -> AbstractContextManager[None]:
+        """Look up the layers once before each run of the model's code, and not again for what earlier runs have shown.
+
+        What is compiled runs none of that code: only a trace does, and every run on PyTorch.
+        """
+        return self._model_layers.held()
+
     def layer_paths(self) -> tuple[str, ...]:
         return tuple(self._layers)
 
@@ -165,11 +172,11 @@ class KerasFramework(Framework):
     @property
     def _layers(self) -> dict[str, Any]:
         """The layers and operations that the model has now, by path."""
-        return self._model_layers.now().by_path
+        return self._model_layers.for_run().by_path
 
     def _shape_key(self, inputs: InputBatch) -> Hashable:
         """Return a key for what is compiled for these layers and inputs of this shape, with any number of images."""
-        return (self._model_layers.now().version, shape_key(inputs))
+        return (self._model_layers.for_run().version, shape_key(inputs))
 
     def _input_call(self, inputs: InputBatch, layer: LayerChoice) -> LayerCall:
         """Return one of the model's inputs, treated as the output of a first layer."""

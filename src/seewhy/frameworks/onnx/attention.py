@@ -6,10 +6,10 @@ from typing import Any, NamedTuple, final
 import numpy as np
 from numpy.typing import NDArray
 
+from seewhy.frameworks import array_namespace as xp
 from seewhy.frameworks.attention_maps import FoundAttention, find_attention
 from seewhy.frameworks.layers import UNEVEN, no_attention, no_gradient_to_attention
 from seewhy.frameworks.map_layout import MapLayout, images_axis, separate_images
-from seewhy.frameworks.onnx import array_namespace as xp
 from seewhy.frameworks.onnx.axis_graph import OnnxAxisGraph
 from seewhy.frameworks.onnx.backward import backward
 from seewhy.frameworks.onnx.graph import Graph

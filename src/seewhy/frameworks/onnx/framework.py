@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seewhy.errors import LayerError, OptionError
+from seewhy.frameworks import array_namespace as xp
 from seewhy.frameworks.base import Framework, Head
 from seewhy.frameworks.compiled import CompiledCache
 from seewhy.frameworks.dataflow import Operation, carriers, origins
@@ -28,7 +29,6 @@ from seewhy.frameworks.layouts import layer_layout
 from seewhy.frameworks.loss_scale import scaled_gradients
 from seewhy.frameworks.map_layout import joined_gradients, separate_gradients
 from seewhy.frameworks.model_layers import ModelLayers
-from seewhy.frameworks.onnx import array_namespace as xp
 from seewhy.frameworks.onnx.attention import AttentionMaps, AttentionTap, attention_maps
 from seewhy.frameworks.onnx.calls import value_calls
 from seewhy.frameworks.onnx.device import CPU, provider_of

@@ -7,7 +7,7 @@ from typing import Any, final
 import numpy as np
 from numpy.typing import NDArray
 
-from seewhy.frameworks.onnx import array_namespace as xp
+from seewhy.frameworks import array_namespace as xp
 from seewhy.frameworks.onnx.seeds import are_logits, output_gradients
 from seewhy.frameworks.outputs import Outputs, SelectedOutputs
 from seewhy.targets import Class, Objective, TargetScores, TopK

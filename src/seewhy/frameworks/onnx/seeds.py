@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seewhy.errors import TargetError
-from seewhy.frameworks.onnx import array_namespace as xp
+from seewhy.frameworks import array_namespace as xp
 from seewhy.frameworks.outputs import Outputs
 from seewhy.targets import Class, Combined, Objective, Region, Target, TopK
 from seewhy.targets.contrast import similar_classes

@@ -10,10 +10,10 @@ from typing import Any, NamedTuple, final
 import numpy as np
 from numpy.typing import NDArray
 
+from seewhy.frameworks import array_namespace as xp
 from seewhy.frameworks.layers import LayerCall, no_gradient
 from seewhy.frameworks.layouts import channels_last, spatial_axes, targets_second
 from seewhy.frameworks.non_relu import GUIDED_RULES, NonReluActivation, check_activations
-from seewhy.frameworks.onnx import array_namespace as xp
 from seewhy.frameworks.onnx.backward import backward
 from seewhy.frameworks.onnx.graph import Graph
 from seewhy.frameworks.onnx.graph_builder import GraphBuilder

@@ -16,7 +16,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from seewhy.errors import LayerError
-from seewhy.frameworks.base import Head
+from seewhy.frameworks.base import CaptureType, Head
 from seewhy.frameworks.compiled import CompiledCache, CompiledCapture, CompiledHead, timed_first_call
 from seewhy.frameworks.device import Device
 from seewhy.frameworks.exported_graph import ExportedGraph, translated_export
@@ -24,6 +24,7 @@ from seewhy.frameworks.keras.attention_capture import CompiledAttention, run_att
 from seewhy.frameworks.keras.calls import KerasRecorder
 from seewhy.frameworks.keras.exported_outputs import ExportedOutputs, with_leaves
 from seewhy.frameworks.keras.framework import KerasFramework, plain_message
+from seewhy.frameworks.keras.numpy_methods import apply_in_numpy, is_small
 from seewhy.frameworks.keras.restore import preserve_keras_state
 from seewhy.frameworks.layers import LayerCall, LayerChoice, check_tapped
 from seewhy.frameworks.layouts import channels_last, layer_layout, targets_second
@@ -43,6 +44,7 @@ from seewhy.frameworks.structures import (
 from seewhy.frameworks.tensorflow.attention import TracedCalls, map_tensors
 from seewhy.frameworks.tensorflow.backward import bytes_of_pass, gradients
 from seewhy.frameworks.tensorflow.device import show_device
+from seewhy.frameworks.tensorflow.direct_call import direct_call
 from seewhy.frameworks.tensorflow.guided import check_head_activations, guide_relus
 from seewhy.frameworks.tensorflow.logits import FUNCTION_ADVICE, select_tensorflow_outputs
 from seewhy.frameworks.tensorflow.mean_head import closed_form, pooled_mean
@@ -75,6 +77,9 @@ FAILURES = (
 )
 """The exceptions of Keras and TensorFlow for a model that cannot run on its input."""
 
+ON_PROCESSOR = "device:CPU:"
+"""What the name of a tensor's device contains where the tensor is in the processor's memory."""
+
 GRAPH_TRACE = ("Graph execution error:", "Detected at node", '  File "')
 """How the lines begin in which TensorFlow tells where an operation of a graph was made."""
 
@@ -95,6 +100,13 @@ class KerasTensorflow(KerasFramework):
     def to_numpy(self, tensor: NativeTensor) -> NDArray[Any]:
         return np.asarray(tensor)
 
+    def apply(self, method: Callable[[CaptureType], NativeTensor], capture: CaptureType) -> NativeTensor:
+        if isinstance(capture, Capture) and is_small(capture):
+            activations: NativeTensor = capture.activations
+            if ON_PROCESSOR in activations.device:
+                return apply_in_numpy(method, capture, self.to_numpy)
+        return method(capture)
+
     def calls(self, inputs: InputBatch) -> tuple[LayerCall, ...]:
         return self._traced_calls(inputs).calls
 
@@ -113,7 +125,7 @@ class KerasTensorflow(KerasFramework):
         derivatives: Derivatives = "gradients",
         gradient_rule: GradientRule = "plain",
     ) -> Capture:
-        self._model_layers.now().check(layer)
+        self._model_layers.for_run().check(layer)
         entry: CompiledCapture = self._compiled.get(
             (self._shape_key(inputs), layer, objective.key, derivatives, gradient_rule),
             lambda: self._trace_capture(inputs, layer, objective, derivatives, gradient_rule),
@@ -154,7 +166,7 @@ class KerasTensorflow(KerasFramework):
 
     def head(self, inputs: InputBatch, layer: LayerChoice, objective: Objective) -> Head:
         objective = objective.for_image(0)
-        self._model_layers.now().check(layer)
+        self._model_layers.for_run().check(layer)
         key = ("head", self._shape_key(inputs), layer, objective.key)
         entry: CompiledHead = self._compiled.get(key, lambda: self._trace_head(inputs, layer, objective))
         objective.target.check_outputs(entry.shape)
@@ -238,9 +250,9 @@ class KerasTensorflow(KerasFramework):
         return tap, tree
 
     def weights_version(self) -> Hashable:
-        key = ("weights", self._model_layers.now().version)
+        key = ("weights", self._model_layers.for_run().version)
         read = self._compiled.get(key, lambda: WeightReader([variable.value for variable in self._model.variables]))
-        return (self._model_layers.now().version, read())
+        return (self._model_layers.for_run().version, read())
 
     def export_onnx(self, inputs: InputBatch) -> ExportedGraph:
         recorders: list[ExportedOutputs] = []
@@ -267,11 +279,12 @@ class KerasTensorflow(KerasFramework):
         batch = map_tree(lambda array: tf.TensorSpec((None, *array.shape[1:]), array.dtype), inputs)
         specs = [tf.TensorSpec((None, None, *array.shape[2:]), array.dtype) for array in arrays]
         # TensorFlow optimizes the graph when it is first run.
-        return timed_first_call(compiled(function, (batch, *specs), self._precision))
+        return timed_first_call(direct_call(compiled(function, (batch, *specs), self._precision)))
 
     def _forward(self, inputs: InputBatch, recorder: KerasRecorder | None = None) -> ArrayTree:
         if recorder is not None:
             recorder.name_inputs(self.input_names(inputs), leaves(inputs))
+        self._model_layers.run()
         with translated_errors(inputs, FAILURES, recorder, plain_message), preserve_keras_state(self._model):
             return self._model(inputs, training=False)
 

@@ -98,7 +98,7 @@ class KerasTorch(KerasFramework):
         return array
 
     def calls(self, inputs: InputBatch) -> tuple[LayerCall, ...]:
-        return self._calls_of(self._model_layers.now(), inputs)
+        return self._calls_of(self._model_layers.for_run(), inputs)
 
     def move_to(self, device: Device) -> None:
         check_keras_device(device)
@@ -111,7 +111,7 @@ class KerasTorch(KerasFramework):
                 probabilities = selected.read(selected.tensors).probabilities
             return None if probabilities is None else probabilities.detach()
 
-        with self._preserve_state(self._model_layers.now()):
+        with self._preserve_state(self._model_layers.for_run()):
             return self._autograd_use.run(run)
 
     def capture(
@@ -122,7 +122,7 @@ class KerasTorch(KerasFramework):
         derivatives: Derivatives = "gradients",
         gradient_rule: GradientRule = "plain",
     ) -> Capture:
-        functions, layers = FunctionRecorder(), self._model_layers.now()
+        functions, layers = FunctionRecorder(), self._model_layers.for_run()
         call = self._tapped_call(layers, inputs, layer)
         trunk = Trunk(functions, needs_autograd=self._autograd_use.is_needed)
         tap = TorchTap(call, trunk, derivatives, gradient_rule)
@@ -134,7 +134,7 @@ class KerasTorch(KerasFramework):
     def capture_attention(
         self, inputs: InputBatch, objective: Objective, derivatives: Derivatives = "gradients"
     ) -> AttentionCapture:
-        functions, layers = FunctionRecorder(), self._model_layers.now()
+        functions, layers = FunctionRecorder(), self._model_layers.for_run()
         maps = self._attention_maps(layers, inputs)
         tap = AttentionTap(maps, Trunk(functions, needs_autograd=self._autograd_use.is_needed), derivatives)
         with self._preserve_state(layers), torch.enable_grad():
@@ -144,10 +144,10 @@ class KerasTorch(KerasFramework):
     def attention_shapes(self, inputs: InputBatch) -> tuple[tuple[int, ...], ...]:
         if self._is_free_of_attention:
             return ()
-        return self._attention_maps(self._model_layers.now(), inputs).shapes
+        return self._attention_maps(self._model_layers.for_run(), inputs).shapes
 
     def attention_links(self, inputs: InputBatch) -> tuple[bool, ...]:
-        layers = self._model_layers.now()
+        layers = self._model_layers.for_run()
         positions = () if self._is_free_of_attention else self._attention_maps(layers, inputs).positions
 
         def record() -> tuple[bool, ...]:
@@ -177,7 +177,7 @@ class KerasTorch(KerasFramework):
 
     def head(self, inputs: InputBatch, layer: LayerChoice, objective: Objective) -> Head:
         functions, tape, objective = FunctionRecorder(), Tape(), objective.for_image(0)
-        layers = self._model_layers.now()
+        layers = self._model_layers.for_run()
         call = self._tapped_call(layers, inputs, layer)
         tap = TapeTap(call, tape)
         hooks = self._recording(tap.hooked_layers(layers.by_path), tap)
@@ -189,7 +189,7 @@ class KerasTorch(KerasFramework):
 
     def weights_version(self) -> Hashable:
         values = self._weights_version(variable.value for variable in self._model.variables)
-        return (self._model_layers.now().version, values)
+        return (self._model_layers.for_run().version, values)
 
     def export_onnx(self, inputs: InputBatch) -> ExportedGraph:
         recorders: list[ExportedOutputs] = []
@@ -202,7 +202,7 @@ class KerasTorch(KerasFramework):
                 return tuple(recorder.flatten(self._model(batch, training=False)))
 
         names, arrays = input_names(inputs), [keras.ops.convert_to_tensor(array) for array in leaves(inputs)]
-        with self._preserve_state(self._model_layers.now()):
+        with self._preserve_state(self._model_layers.for_run()):
             content = export(
                 FunctionModule(self._model, forward), arrays, names, takes_any_batch=self.batch_size is None
             )
@@ -211,7 +211,7 @@ class KerasTorch(KerasFramework):
     def clamp(
         self, inputs: InputBatch, layer: LayerChoice, objective: Objective, activations: FloatArray
     ) -> NativeTensor:
-        layers, objective = self._model_layers.now(), objective.for_image(0)
+        layers, objective = self._model_layers.for_run(), objective.for_image(0)
         call = self._tapped_call(layers, inputs, layer)
 
         def run(functions: FunctionRecorder) -> NativeTensor:
@@ -224,7 +224,7 @@ class KerasTorch(KerasFramework):
             return self._autograd_use.run(run)
 
     def carrying_calls(self, inputs: InputBatch, objective: Objective) -> frozenset[tuple[str, int]] | None:
-        functions, layers, recorder = FunctionRecorder(), self._model_layers.now(), EdgeRecorder()
+        functions, layers, recorder = FunctionRecorder(), self._model_layers.for_run(), EdgeRecorder()
         try:
             with self._preserve_state(layers), torch.enable_grad(), self._recording(layers.by_path, recorder):
                 outputs = self._forward(inputs, functions, recorder)
@@ -236,7 +236,7 @@ class KerasTorch(KerasFramework):
             return None
 
     def origins(self, inputs: InputBatch) -> Mapping[tuple[str, int], frozenset[int]]:
-        layers = self._model_layers.now()
+        layers = self._model_layers.for_run()
 
         def run(batch: InputBatch, functions: FunctionRecorder) -> Mapping[tuple[str, int], NativeTensor]:
             recorder = ValueRecorder()
@@ -265,11 +265,13 @@ class KerasTorch(KerasFramework):
             return method(capture)
 
     def _preserve_state(self, layers: Layers) -> AbstractContextManager[None]:
+        """Return the context in which the model runs."""
+        self._model_layers.run()
         # A model's `modules()` lists neither the layers inside its layers nor the module in a TorchModuleWrapper.
         return preserve_state(self._model, *keras_layers(layers.by_path))
 
     def _stem(self, inputs: InputBatch, layer: LayerChoice, leaf: int) -> list[StemInput]:
-        layers = self._model_layers.now()
+        layers = self._model_layers.for_run()
         call = self._tapped_call(layers, inputs, layer)
         recorder = StemRecorder(call, leaf)
         hooks = self._recording({call.path: layers.by_path[call.path]}, recorder)
