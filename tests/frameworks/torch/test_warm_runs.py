@@ -368,6 +368,36 @@ def test_contexts_and_batches_are_the_same_in_later_runs(context, images):
             np.testing.assert_allclose(heatmaps(explainer, inputs), expected, rtol=1e-5, atol=1e-7)
 
 
+class KeepsInLayer(Network):
+    """Keeps a tensor in its ReLU, which is a layer of PyTorch, from one run to the next once `keeps` is set."""
+
+    keeps = False
+
+    def forward(self, images):
+        values, layer = self.features(images), self.features[2]
+        if self.keeps and getattr(layer, "kept", None) is None:
+            layer.kept = torch.full((1,), 2.0)
+        return self.last((values * layer.kept if self.keeps else values).mean((2, 3)))
+
+
+@pytest.mark.parametrize("is_declared", [False, True])
+def test_what_a_layer_of_pytorch_keeps_from_a_run_in_inference_mode_is_no_obstacle(is_declared):
+    """Such a tensor is refused by autograd. All attributes of a layer are not read in every run."""
+    model = KeepsInLayer().eval()
+    if is_declared:
+        model.features[2].kept = None
+    explainer = used(model)
+    model.keeps = True
+    with torch.inference_mode():
+        model(torch.tensor(INPUTS))
+    kept = model.features[2].kept
+    twice = fresh(Network().eval())  # whose scale is 2
+    for _ in range(2):
+        np.testing.assert_allclose(heatmaps(explainer), twice, rtol=1e-5)
+    assert model.features[2].kept is kept
+    assert kept.is_inference()
+
+
 def test_restoring_is_done_once_and_again_only_if_it_was_interrupted():
     calls = []
     with restoring(lambda: calls.append("whole")):

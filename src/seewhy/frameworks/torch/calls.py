@@ -22,6 +22,7 @@ from seewhy.frameworks.torch.private_api import (
     submodules,
     version_of,
 )
+from seewhy.frameworks.torch.tensor_attributes import TensorAttributes
 from seewhy.frameworks.torch.tensors import TRANSFORMED, has_memory
 from seewhy.frameworks.torch.ultralytics import inner_model
 from seewhy.threads import this_thread
@@ -167,6 +168,7 @@ class _Found(NamedTuple):
         by_name: Of each, as a dictionary; None for a TorchScript module, which is walked through in every run.
         several: The modules that have several children, whose order matters.
         names: Of their children.
+        attributes: Those of the modules that may be tensors.
     """
 
     modules: list[torch.nn.Module]
@@ -174,6 +176,7 @@ class _Found(NamedTuple):
     by_name: list[dict[str, torch.nn.Module | None] | None]
     several: list[torch.nn.Module]
     names: list[tuple[str, ...]]
+    attributes: TensorAttributes
 
     @classmethod
     def of(cls, model: torch.nn.Module) -> Self:
@@ -190,7 +193,8 @@ class _Found(NamedTuple):
         several = [
             module for module, names in zip(modules, by_name, strict=True) if names is not None and len(names) > 1
         ]
-        return cls(modules, children, by_name, several, list(map(tuple, children_of(several))))
+        names = list(map(tuple, children_of(several)))
+        return cls(modules, children, by_name, several, names, TensorAttributes(modules))
 
     def is_now(self) -> bool:
         """Whether the modules have these children still; dictionaries are equal in any order of their names."""
@@ -216,6 +220,10 @@ class Structure:
     def modules(self) -> list[torch.nn.Module]:
         """Return every module that the model has now, each once."""
         return self._now().modules
+
+    def attributes(self) -> list[dict[str, Any]]:
+        """Return the attributes of those modules, when they were last looked up, that may keep tensors."""
+        return self._found.attributes.owners()
 
     @property
     def found_modules(self) -> list[torch.nn.Module]:

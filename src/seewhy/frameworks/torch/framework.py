@@ -396,7 +396,7 @@ class Torch(TorchModule):
     def _preserve_state(self) -> AbstractContextManager[None]:
         """Return the context in which the model runs."""
         self._model_layers.run()
-        return preserve_modules(self._structure.modules)
+        return preserve_modules(self._structure.modules, self._structure.attributes)
 
     def _forward(
         self,

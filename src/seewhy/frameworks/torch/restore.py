@@ -38,7 +38,9 @@ def preserve_state(*models: torch.nn.Module) -> AbstractContextManager[None]:
 
 
 @contextmanager
-def preserve_modules(find: Callable[[], list[torch.nn.Module]]) -> Iterator[None]:
+def preserve_modules(
+    find: Callable[[], list[torch.nn.Module]], find_attributes: Callable[[], list[dict[str, Any]]] | None = None
+) -> Iterator[None]:
     """Run modules as in a prediction, whatever the caller's modes, and restore their state afterwards.
 
     Inside, every module is in evaluation mode, compiled code runs eagerly, checkpointed functions run plainly,
@@ -47,6 +49,7 @@ def preserve_modules(find: Callable[[], list[torch.nn.Module]]) -> Iterator[None
 
     Args:
         find: Finds the modules, all that run: a model's modules at every depth.
+        find_attributes: Finds the attributes of those of them that may keep tensors; None reads those of all.
     """
     used_elsewhere: set[int] = set()
     with (
@@ -55,8 +58,8 @@ def preserve_modules(find: Callable[[], list[torch.nn.Module]]) -> Iterator[None
         without_checkpoints(),
         torch.inference_mode(False),
         _uncompiled(),
-        _without_inference_tensors(modules := find()),
-        _preserve_buffers(modules, used_elsewhere),
+        _without_inference_tensors(modules := find(), buffers := _with_buffers(modules), find_attributes),
+        _preserve_buffers(buffers, used_elsewhere),
         evaluation_mode(modules, used_elsewhere),
     ):
         yield
@@ -93,17 +96,23 @@ def _uncompiled() -> AbstractContextManager[Any]:
 
 
 @contextmanager
-def _without_inference_tensors(modules: Sequence[Any]) -> Iterator[None]:
+def _without_inference_tensors(
+    modules: Sequence[Any],
+    buffers: Sequence[tuple[int, dict[str, NativeTensor | None]]],
+    find_attributes: Callable[[], list[dict[str, Any]]] | None,
+) -> Iterator[None]:
     """Replace what modules cached in `torch.inference_mode` by copies: autograd refuses such tensors.
 
     A YOLO keeps the places of its candidates from one run to the next with the same size of input, and so from its own
     `predict`, which runs in that mode.
     """
-    owners: list[dict[str, Any]] = [vars(module) for module in modules]
-    owners += buffers_of(modules)
+    owners = [vars(module) for module in modules] if find_attributes is None else find_attributes()
+    owners = [owner for owner in owners if torch.Tensor in map(type, owner.values())]  # hardly any
+    owners += [own for _, own in buffers]
     replaced = []
     for owner in owners:
-        if torch.Tensor not in map(type, owner.values()):  # which is quick: nearly all modules have none
+        tensors = [value for value in owner.values() if type(value) is torch.Tensor]
+        if not any(map(torch.Tensor.is_inference, tensors)):
             continue
         for name, value in list(owner.items()):
             if type(value) is torch.Tensor and value.is_inference():
@@ -140,17 +149,26 @@ class _Buffers(NamedTuple):
     by_name: dict[str, NativeTensor]
 
 
+def _with_buffers(modules: Sequence[Any]) -> list[tuple[int, dict[str, NativeTensor | None]]]:
+    """Return the modules that have buffers, by id, and the dictionaries in which they keep these."""
+    return [(id(module), own) for module, own in zip(modules, buffers_of(modules), strict=True) if own]
+
+
 @contextmanager
-def _preserve_buffers(modules: Sequence[Any], used_elsewhere: set[int]) -> Iterator[None]:
+def _preserve_buffers(
+    buffers: Sequence[tuple[int, dict[str, NativeTensor | None]]], used_elsewhere: set[int]
+) -> Iterator[None]:
     """Restore every buffer's values on exit, but for the modules, by id, whose buffers another thread trains.
 
     All of them are copied, as any run may be the first that writes to one. This happens in every capture.
+
+    Args:
+        buffers: Those of each module, as `_with_buffers` returns them.
+        used_elsewhere: The modules.
     """
-    kept = zip(modules, buffers_of(modules), strict=True)
     records = [
-        _Buffers(id(module), own, {name: buffer for name, buffer in own.items() if buffer is not None})
-        for module, own in kept
-        if own
+        _Buffers(module, own, {name: buffer for name, buffer in own.items() if buffer is not None})
+        for module, own in buffers
     ]
     copies = [_Copy.of(group) for group in _groups(buffer for record in records for buffer in record.by_name.values())]
 

@@ -212,11 +212,11 @@ class BackwardFacts(NamedTuple):
 
 def backward_facts(scores: NativeTensor) -> BackwardFacts:
     """Return what the backward pass of some scores runs."""
-    nodes = list(_nodes(scores))
-    return BackwardFacts(
-        any(torch.float16 in result_types(node) for node in nodes),
-        any(isinstance(node, torch.autograd.function.BackwardCFunction) for node in nodes),
-    )
+    uses_float16 = has_python = False
+    for node in _nodes(scores):
+        uses_float16 = uses_float16 or torch.float16 in result_types(node)
+        has_python = has_python or isinstance(node, torch.autograd.function.BackwardCFunction)
+    return BackwardFacts(uses_float16, has_python)
 
 
 def _nodes(tensor: NativeTensor) -> Iterator[Any]:

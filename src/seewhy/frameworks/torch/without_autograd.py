@@ -101,4 +101,5 @@ class Trunk:
         if with_gradients:
             self._functions.needs_gradients = True
             exclude_autograd(False)
-            torch.set_grad_enabled(True)
+            if not torch.is_grad_enabled():  # after a `no_grad` block of the model's own
+                torch.set_grad_enabled(True)
