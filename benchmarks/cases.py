@@ -117,6 +117,9 @@ def main(
         measure: Measures one, in this process, within a budget of seconds; 0 is only to see that it runs.
         publish: Publishes the tables.
         seconds: The budget, if none is given.
+
+    Raises:
+        SystemExit: Cases failed; the tables of the others are published.
     """
     parser = argparse.ArgumentParser(prog=f"python -m benchmarks.{module}")
     parser.add_argument("--seconds", type=float, default=seconds, help=f"for each turn (default {seconds:g})")
@@ -134,7 +137,18 @@ def main(
         parser.error(f"no such case; there are {', '.join(dict.fromkeys(' '.join(each[:2]) for each in cases))}")
     if given.quick:
         chosen, given.seconds = list({(each.framework, each.kind): each for each in reversed(chosen)}.values()), 0.0
-    publish([(case, _measure_alone(module, case, given.seconds)) for case in chosen])
+    measured: Measured = []
+    failed: list[str] = []
+    for case in chosen:
+        try:
+            measured.append((case, _measure_alone(module, case, given.seconds)))
+        except subprocess.CalledProcessError as error:  # the others are published: they may have taken many minutes
+            failed.append(f"{case.title} {case.kind}".rstrip())
+            print(f"{module}: {failed[-1]} failed with status {error.returncode}", file=sys.stderr, flush=True)
+    if measured:
+        publish(measured)
+    if failed:
+        sys.exit(f"Failed: {', '.join(failed)}. The tables are of the other cases.")
 
 
 def _measure_alone(module: str, case: Case, seconds: float) -> list[Turns]:

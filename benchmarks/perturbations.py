@@ -23,7 +23,10 @@ import seewhy
 
 os.environ.setdefault("TQDM_DISABLE", "1")  # pytorch-grad-cam's progress bar
 
-MODEL, LAYER = "MobileNetV2", {"torch": "features.18.2", "keras-tensorflow": "out_relu"}
+MODEL, LAYER = "MobileNetV2", {"torch": "features.18.0", "keras-tensorflow": "Conv_1"}
+"""The last convolution, before its ReLU: none of its 1,280 channels is constant. SeeWhy leaves constant ones out, and
+pytorch-grad-cam does not, so that they would not run the model equally often."""
+
 CLASS = 3
 BATCH_SIZE = 16
 MASKS = 512

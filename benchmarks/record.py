@@ -113,10 +113,11 @@ def main() -> None:
     results = {name: result for name, result in earlier.items() if name.startswith(APART)}
     results |= {name: compact(result, name) for name, result in read_results().items()}
     if missing := results_missing(PAGE.read_text("utf-8"), results):
-        commands = dict.fromkeys(f"python -m benchmarks.{name.partition('-')[0]}" for name in missing)
+        benchmarks = {name.partition("-")[0]: None for name in missing}
+        commands = [f"python -m benchmarks.{benchmark}" for benchmark in benchmarks if benchmark != "summary"]
         raise SystemExit(
             f"docs/costs.md shows what was not measured: {', '.join(missing)}. Nothing is recorded. Run "
-            f"{', '.join(commands)}, then python -m benchmarks.summary, and record again."
+            f"{', '.join([*commands, 'python -m benchmarks.summary'])}, and record again."
         )
     RECORD.write_text(to_text({"machine": describe_machine(), "results": results}), encoding="utf-8")
     print(f"{RECORD}: {len(results)} results, {RECORD.stat().st_size / 1000:.0f} kB")
