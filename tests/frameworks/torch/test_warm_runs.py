@@ -425,6 +425,19 @@ def test_values_at_indices_are_those_of_numpy():
         xp.take_along_axis(torch.ones(1, 5), torch.tensor([[5]]), axis=-1)
 
 
+@pytest.mark.parametrize("k", [1, 2, 5])
+def test_the_highest_values_are_those_of_a_stable_sort(k):
+    """Of equal ones the first, also in long rows, which PyTorch searches in parts; a number before a NaN."""
+    from seewhy.frameworks.torch import array_namespace as xp
+
+    values = np.random.default_rng(0).integers(0, 3, size=(40, 3000)).astype(np.float32)
+    values[0, :7] = np.nan
+    values[1] = -np.inf
+    values[2, 5:9] = np.inf
+    found = xp.top_indices(torch.tensor(values, requires_grad=True), k)
+    np.testing.assert_array_equal(found.numpy(), np.argsort(-values, axis=-1, kind="stable")[:, :k])
+
+
 def test_weighted_channels_are_those_of_numpy():
     from seewhy.frameworks.torch import array_namespace as xp
 

@@ -20,6 +20,16 @@ def take_along_axis(values: NativeTensor, indices: NativeTensor, /, *, axis: int
     return torch.index_select(values, 1, torch.where(row < 0, row + values.shape[1], row))
 
 
+def top_indices(values: NativeTensor, k: int, /) -> NativeTensor:
+    """Return the indices (N, k) of the k highest values of each row (N, C), the highest first, and NaN last.
+
+    Of equal values the first is taken, which `torch.topk` does not promise; one value is found without sorting.
+    """
+    if k > 1:
+        return array_api.argsort(-values, axis=-1)[:, :k]
+    return torch.argmax(torch.nan_to_num(values.detach(), -math.inf, math.inf, -math.inf), dim=-1, keepdim=True)
+
+
 def einsum(subscripts: str, *operands: NativeTensor) -> NativeTensor:
     """Return the sum of products; channels weighted for each target are one matrix product, which takes less time."""
     if subscripts != "ntk,n...k->nt...":

@@ -72,9 +72,12 @@ LOWER_BOUNDS = {
 """The attribute of an autograd node that holds the lower bound of its operation, by the node's name."""
 
 
-def result_types(node: Any) -> list[torch.dtype]:
-    """Return the types of the results of an autograd node's operation."""
-    return [result.dtype for result in getattr(node, "_input_metadata", ()) if result is not None]
+def has_result_of(node: Any, dtype: torch.dtype) -> bool:
+    """Whether a result of an autograd node's operation is of a type. It is a loop, which takes the least time."""
+    for result in getattr(node, "_input_metadata", ()):  # noqa: SIM110
+        if result is not None and result.dtype is dtype:
+            return True
+    return False
 
 
 @contextmanager

@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
+from operator import attrgetter
 from typing import Any, NamedTuple, Self
 
 import torch
@@ -26,6 +27,11 @@ from seewhy.types import NativeTensor
 
 RUN_LOCK = ForkSafeLock()
 """Held while a model runs: two threads must not install and remove each other's hooks and modes."""
+
+SHAPE = attrgetter("shape")
+
+KIND = attrgetter("ndim", "dtype", "device", "layout")
+"""What tensors that one operation copies have in common, besides their class."""
 
 
 def preserve_state(*models: torch.nn.Module) -> AbstractContextManager[None]:
@@ -109,11 +115,9 @@ def _without_inference_tensors(
     owners = [vars(module) for module in modules] if find_attributes is None else find_attributes()
     owners = [owner for owner in owners if torch.Tensor in map(type, owner.values())]  # hardly any
     owners += [own for _, own in buffers]
+    tensors = [value for owner in owners for value in owner.values() if type(value) is torch.Tensor]
     replaced = []
-    for owner in owners:
-        tensors = [value for value in owner.values() if type(value) is torch.Tensor]
-        if not any(map(torch.Tensor.is_inference, tensors)):
-            continue
+    for owner in owners if any(map(torch.Tensor.is_inference, tensors)) else []:
         for name, value in list(owner.items()):
             if type(value) is torch.Tensor and value.is_inference():
                 copy = value.clone()
@@ -170,24 +174,26 @@ def _preserve_buffers(
         _Buffers(module, own, {name: buffer for name, buffer in own.items() if buffer is not None})
         for module, own in buffers
     ]
-    copies = [_Copy.of(group) for group in _groups(buffer for record in records for buffer in record.by_name.values())]
+    groups = _groups(buffer for record in records for buffer in record.by_name.values())
+    with torch.no_grad():
+        copies = list(map(_Copy.of, groups))
 
     def restore() -> None:
         own = [record for record in records if record.module not in used_elsewhere]
         for record in own:
             _assign(record.kept_in, record.by_name)
-        if all(copy.is_unchanged() for copy in copies):
-            return
-        own_ids = {id(buffer) for record in own for buffer in record.by_name.values()}
-        for copy in copies:
-            copy.restore(own_ids)
+        with torch.no_grad():
+            changed = [copy for copy in copies if not copy.is_unchanged()]
+            own_ids = {id(buffer) for record in own for buffer in record.by_name.values()} if changed else set()
+            for copy in changed:
+                copy.restore(own_ids)
 
     with restoring(restore):
         yield
 
 
 class _Copy(NamedTuple):
-    """The values of a group of buffers.
+    """The values of a group of buffers. Gradients must be off where they are copied, compared and restored.
 
     Attributes:
         group: The buffers.
@@ -207,12 +213,11 @@ class _Copy(NamedTuple):
     @classmethod
     def of(cls, group: list[NativeTensor]) -> Self:
         """Copy a group."""
-        shapes = [buffer.shape for buffer in group]
-        return cls(group, _copy_group(group), shapes, version_of(group[0]), _is_comparable(group[0]))
+        return cls(group, _copy_group(group), list(map(SHAPE, group)), version_of(group[0]), _is_comparable(group[0]))
 
     def is_unchanged(self) -> bool:
         """Whether the buffers have these values still, in these shapes."""
-        if [buffer.shape for buffer in self.group] != self.shapes:
+        if list(map(SHAPE, self.group)) != self.shapes:
             return False
         if not self.is_comparable:
             return version_of(self.group[0]) == self.version
@@ -221,12 +226,10 @@ class _Copy(NamedTuple):
 
     def restore(self, ids: set[int]) -> None:
         """Restore the values of those of the buffers with these ids that have others."""
-        if self.is_unchanged():
-            return
         for buffer, values in zip(self.group, _split_group(self.values, self.shapes), strict=True):
             if id(buffer) not in ids:
                 continue
-            with torch.inference_mode(buffer.is_inference()), torch.no_grad():
+            with torch.inference_mode(buffer.is_inference()), torch.no_grad():  # inference_mode(False) turns them on
                 if buffer.shape != values.shape or buffer.dtype != values.dtype:
                     buffer.data = values.clone()  # it was resized, or given other memory
                 elif not (self.is_comparable and torch.equal(buffer, values)):
@@ -246,7 +249,7 @@ def _groups(tensors: Iterable[NativeTensor]) -> list[list[NativeTensor]]:
     """Group tensors that one operation can copy: every batch normalisation has three small ones."""
     kinds: dict[Any, list[NativeTensor]] = defaultdict(list)
     for tensor in tensors:
-        kinds[(type(tensor), tensor.ndim, tensor.dtype, tensor.device, tensor.layout)].append(tensor)
+        kinds[(type(tensor), KIND(tensor))].append(tensor)
     groups: list[list[NativeTensor]] = []
     for group in kinds.values():
         groups += [group] if _is_small(group[0]) else [[tensor] for tensor in group]
@@ -266,10 +269,9 @@ def _is_comparable(tensor: NativeTensor) -> bool:
 
 def _copy_group(group: list[NativeTensor]) -> NativeTensor:
     """Copy a group of tensors into one."""
-    with torch.no_grad():
-        if len(group) == 1:
-            return group[0].detach().clone()
-        return torch.cat(group) if group[0].ndim else torch.stack(group)
+    if len(group) == 1:
+        return group[0].detach().clone()
+    return torch.cat(group) if group[0].ndim else torch.stack(group)
 
 
 def _split_group(copy: NativeTensor, shapes: list[torch.Size]) -> Sequence[NativeTensor]:

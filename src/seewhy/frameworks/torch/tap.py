@@ -1,6 +1,5 @@
 """The tap on PyTorch, for native modules and for Keras models: only one layer's output is differentiated."""
 
-from collections.abc import Iterator
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -17,7 +16,7 @@ from seewhy.frameworks.structures import map_tree
 from seewhy.frameworks.torch.guided import guide_relus
 from seewhy.frameworks.torch.linear_layer import Shortcut
 from seewhy.frameworks.torch.mean_head import closed_form, pooled_mean
-from seewhy.frameworks.torch.private_api import result_types
+from seewhy.frameworks.torch.private_api import has_result_of
 from seewhy.frameworks.torch.tensors import to_array
 from seewhy.frameworks.torch.without_autograd import Trunk
 from seewhy.types import Derivatives, FloatArray, GradientRule, Namespace, NativeTensor
@@ -120,7 +119,7 @@ class TorchTap(Recorder):
         if not uses_float16:
             if shortcut is not None and not has_python_backward:
                 return self._short_gradients(scores, shortcut)
-            return self._gradients(scores.sum(dim=0), batched=not has_python_backward)
+            return self._gradients(_totals(scores), batched=not has_python_backward)
 
         def run(scale: FloatArray) -> NativeTensor:
             totals = (scores * to_tensor(scale)).sum(dim=0)
@@ -145,7 +144,7 @@ class TorchTap(Recorder):
         """Return the gradients by a shortcut, if it gave the same in a run before; this run may show it."""
         if shortcut.is_proven:
             return self._gradients(shortcut.output, shortcut.seeds)
-        gradients = self._gradients(scores.sum(dim=0), keep_graph=shortcut.is_proven is None)
+        gradients = self._gradients(_totals(scores), keep_graph=shortcut.is_proven is None)
         if shortcut.is_proven is None:
             shortcut.prove(is_same=torch.equal(gradients, self._gradients(shortcut.output, shortcut.seeds)))
         return gradients
@@ -161,7 +160,8 @@ class TorchTap(Recorder):
         """Return the gradients (N, T, *space, K) of an output.
 
         Args:
-            output: Totals (T,), each of which is a target; or what `seeds` are the gradients of the targets by.
+            output: Totals (T,), each of which is a target, or a single one (1, 1); or what `seeds` are the gradients
+                of the targets by.
             seeds: (T, ...), in the shape of the output; None for the totals themselves.
             batched: Whether targets share backward passes.
             keep_graph: Whether the same is differentiated once more.
@@ -196,6 +196,11 @@ class TorchTap(Recorder):
         return gradients if batched else gradients[None]
 
 
+def _totals(scores: NativeTensor) -> NativeTensor:
+    """Return the sums (T,) of scores (N, T) over the images; a single score as it is."""
+    return scores if scores.numel() == 1 else scores.sum(dim=0)
+
+
 class BackwardFacts(NamedTuple):
     """What the backward pass of some scores runs.
 
@@ -213,20 +218,14 @@ class BackwardFacts(NamedTuple):
 def backward_facts(scores: NativeTensor) -> BackwardFacts:
     """Return what the backward pass of some scores runs."""
     uses_float16 = has_python = False
-    for node in _nodes(scores):
-        uses_float16 = uses_float16 or torch.float16 in result_types(node)
-        has_python = has_python or isinstance(node, torch.autograd.function.BackwardCFunction)
-    return BackwardFacts(uses_float16, has_python)
-
-
-def _nodes(tensor: NativeTensor) -> Iterator[Any]:
-    """Yield every node of a tensor's autograd graph."""
-    pending: list[Any] = [tensor.grad_fn]
-    visited: set[Any] = set()
+    visited: set[Any] = {None, scores.grad_fn}
+    pending: list[Any] = [node for node in visited if node is not None]
     while pending:
         node = pending.pop()
-        if node is None or node in visited:
-            continue
-        yield node
-        visited.add(node)
-        pending.extend(producer for producer, _ in node.next_functions)
+        uses_float16 = uses_float16 or has_result_of(node, torch.float16)
+        has_python = has_python or isinstance(node, torch.autograd.function.BackwardCFunction)
+        for producer, _ in node.next_functions:
+            if producer not in visited:
+                visited.add(producer)
+                pending.append(producer)
+    return BackwardFacts(uses_float16, has_python)
