@@ -16,6 +16,7 @@ def keep_image_memory() -> None:
     setting holds for the process, so that only commands make it. One that the environment has made, by
     `PILLOW_BLOCKS_MAX`, stays.
     """
-    if Image.core.get_blocks_max() == 0:
-        Image.core.set_block_size(BLOCK_BYTES)
-        Image.core.set_blocks_max(KEPT_BLOCKS)
+    core = Image.core  # type: ignore[attr-defined]  # Pillow's documentation names it, its declarations do not
+    if core.get_blocks_max() == 0:
+        core.set_block_size(BLOCK_BYTES)
+        core.set_blocks_max(KEPT_BLOCKS)
