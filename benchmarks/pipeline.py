@@ -7,6 +7,7 @@ passes, round by round; other processes disturb the processor time less.
 """
 
 import argparse
+import dataclasses
 import os
 import tempfile
 import time
@@ -19,6 +20,7 @@ from benchmarks.forwards import subject
 from benchmarks.goals import goal_of
 from benchmarks.interleaved import Spread, Times, Variants, machine, ratios
 from benchmarks.results import Figure, publish
+from benchmarks.stages import measure_stages
 from PIL import Image
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -84,8 +86,7 @@ def measure(count: int, rounds: int, folder: Path, size: tuple[int, int]) -> tup
     import seewhy
 
     model = subject("torch", "ResNet50").model
-    preprocessing = seewhy.Preprocessing(size=(224, 224), crop=0.875, mean=(124, 116, 104), std=(58, 57, 57))
-    classifier = seewhy.Classifier(model, preprocess=preprocessing)
+    classifier = seewhy.Classifier(model, preprocess=preprocessing())
     paths, explainer = make_images(folder / "in", count, size), seewhy.Explainer(classifier)
     different = [classifier.preprocess([path]).values for path in paths[: len(NAMES)]]
     inputs = torch.tensor(np.concatenate([different[number % len(different)] for number in range(count)]))
@@ -108,6 +109,28 @@ def measure(count: int, rounds: int, folder: Path, size: tuple[int, int]) -> tup
             wall[name].append(1000 * (time.perf_counter() - start))
             processor[name].append(1000 * (processor_seconds() - started))
     return wall, processor
+
+
+def preprocessing() -> Any:
+    """Return that of ResNet-50, without what a framework would add."""
+    import seewhy
+
+    return seewhy.Preprocessing(size=(224, 224), crop=0.875, mean=(124, 116, 104), std=(58, 57, 57))
+
+
+def run_stages() -> None:
+    """Measure the stages by themselves, of every size, and of large images at a reduced size."""
+    sides = [(size, None) for size in SIZES] + [(size, REDUCED_SIDE) for size in SIZES if is_large(size)]
+    sizes = [
+        (
+            f"{size[0]} x {size[1]}" + ("" if side is None else f", reduced to {side}"),
+            side,
+            lambda folder, size=size: make_images(folder, len(NAMES), size),
+        )
+        for size, side in sides
+    ]
+    of_model = dataclasses.replace(preprocessing(), channels_first=True)
+    measure_stages(subject("torch", "ResNet50").model, of_model, sizes)
 
 
 def processor_seconds() -> float:
@@ -159,11 +182,17 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=200, help="how many images (default 200)")
     parser.add_argument("--rounds", type=int, default=3, help="rounds (default 3)")
     parser.add_argument("--side", type=int, help="only the size whose shorter side has so many pixels")
+    parser.add_argument("--stages", action="store_true", help="only the stages by themselves, in less than a minute")
     arguments = parser.parse_args()
+    if arguments.stages:
+        run_stages()
+        return
     sizes = [size for size in SIZES if arguments.side in (None, min(size))]
     if not sizes:
         parser.error(f"no such size; there are {', '.join(str(min(size)) for size in SIZES)}")
     run(arguments.images, arguments.rounds, sizes)
+    if arguments.side is None:
+        run_stages()
 
 
 if __name__ == "__main__":

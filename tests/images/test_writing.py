@@ -2,6 +2,8 @@ import ast
 import errno
 import io
 import os
+import struct
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -169,3 +171,21 @@ def test_a_png_of_one_colour_is_small():
     file = io.BytesIO()
     image_writer(np.full((480, 640, 3), 255, np.uint8), ".png")(file)
     assert len(file.getvalue()) < 4000  # 900 kB of pixels
+
+
+def test_a_png_whose_bands_are_compressed_in_different_ways():
+    """Noise, in which no runs are looked for, between bands of one colour; and what libpng's checksums say of it."""
+    noise = np.random.default_rng(0).integers(0, 256, (300, 900, 3), np.uint8)
+    pixels = np.concatenate([np.full_like(noise, 40), noise, np.full_like(noise, 90)])
+    file = io.BytesIO()
+    image_writer(pixels, ".png")(file)
+    with Image.open(file) as image:
+        np.testing.assert_array_equal(np.asarray(image), pixels)
+    assert noise.size < len(file.getvalue()) < 1.02 * noise.size
+    start, parts = 8, []
+    while start < len(content := file.getvalue()):
+        length, kind = struct.unpack_from(">I4s", content, start)
+        parts += [content[start + 8 : start + 8 + length]] if kind == b"IDAT" else []
+        start += 12 + length
+    lines = zlib.decompress(b"".join(parts))  # raises an error if the checksum of the whole is wrong
+    assert len(lines) == 900 * (1 + 900 * 3)

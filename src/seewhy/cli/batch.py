@@ -33,6 +33,7 @@ from seewhy.datasets.progress import Progress
 from seewhy.errors import OptionError, OutputError
 from seewhy.explainer import Explainer
 from seewhy.frameworks.tokens import TokenGrid
+from seewhy.images.pillow_memory import keep_image_memory
 from seewhy.methods import Method
 from seewhy.startup_log import quiet_start
 from seewhy.types import Precision, Score
@@ -74,6 +75,7 @@ def run(request: BatchArguments, *, log: bool, quiet: bool, as_json: bool) -> No
         typer.Exit: At the end, with the exit code.
     """
     request.check()
+    keep_image_memory()
     shard = _parse_shard(request.shard)
     make = partial(_explainer, request)
     model = make if request.options["executor"] == "ray" else make()  # each worker of Ray makes its own

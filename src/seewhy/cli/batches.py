@@ -11,6 +11,7 @@ from typing import NamedTuple
 from seewhy import timing
 from seewhy.batches import IMAGE_ERRORS, explain_each, in_order, read_batches
 from seewhy.errors import ImageError, SeewhyError
+from seewhy.images.pillow_memory import keep_image_memory
 from seewhy.images.read_ahead import READ_AHEAD
 from seewhy.results.explanation import Explanation
 from seewhy.results.recording_explanation import RecordingExplanation
@@ -50,6 +51,7 @@ def explain_images(
         batch_size: The number of images of a batch. As many are decoded while the model runs.
         least_side: As for `read`: JPEG files are decoded at a reduced size.
     """
+    keep_image_memory()
     for batch in read_batches(paths, batch_size, max(batch_size, READ_AHEAD), least_side):
         readable = [(path, image) for path, image in batch if not isinstance(image, ImageError)]
         outcomes = explain_each(readable, lambda images: _explain_batch(images, explainers))

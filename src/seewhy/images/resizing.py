@@ -37,7 +37,9 @@ def resize_image(image: ImageArray, size: tuple[int, int], resample: Image.Resam
     rows = np.zeros((height, size[0], *image.shape[2:]), np.uint8)  # those before `first` and from `last` are not read
     step = max(1, BAND_PIXELS // width)
     for start in range(first, last, step):
-        band = image[start : min(start + step, last)]
-        resized = Image.fromarray(band).resize((size[0], len(band)), resample, box=(left, 0, right, len(band)))
-        rows[start : start + len(band)] = np.asarray(resized)
+        band = Image.fromarray(image[start : min(start + step, last)])
+        resized = band.resize((size[0], band.height), resample, box=(left, 0, right, band.height))
+        rows[start : start + band.height] = np.asarray(resized)
+        # Where Pillow keeps memory, the next image gets what was freed last: the band, that of a band again.
+        del resized, band
     return Image.fromarray(rows).resize(size, resample, box=(0, top, size[0], bottom))
