@@ -6,11 +6,15 @@ the head holds what must not be vectorised.
 """
 
 import math
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
 
 import tensorflow as tf
 
 from seewhy.frameworks.layers import no_gradient
 from seewhy.frameworks.non_relu import GUIDED_RULES
+from seewhy.frameworks.tensorflow.dense_products import DenseProduct
 from seewhy.frameworks.tensorflow.operation_types import OPAQUE_OPERATIONS, is_batched_product
 from seewhy.frameworks.tensorflow.tap import TensorflowTap
 from seewhy.frameworks.tensorflow.trunk_and_head import head_operations
@@ -31,6 +35,7 @@ def gradients(
     gradient_rule: GradientRule,
     *,
     pass_bytes: int | None,
+    products: Sequence[DenseProduct] = (),
 ) -> NativeTensor:
     """Return the gradients (T, N, ...) of scores (N, T), in the layer's own layout. N and T may vary between calls.
 
@@ -44,21 +49,29 @@ def gradients(
         tap: Holds the tapped output.
         gradient_rule: How gradients flow.
         pass_bytes: The result of `bytes_of_pass`.
+        products: The result of `find_dense_products`. A vectorised pass is divided there.
     """
     ones, targets = tf.raw_ops.OnesLike(x=scores), tf.shape(scores)[1]
+    is_of_graph = tape is None or gradient_rule in GUIDED_RULES
+    sources = [tap.output] if is_of_graph else [*(each.product for each in products), tap.output]
 
-    def backward(seed: NativeTensor) -> NativeTensor:
-        if tape is None or gradient_rule in GUIDED_RULES:
-            (gradient,) = tf.gradients(scores, tap.output, grad_ys=ones * seed)
+    def backward(seed: NativeTensor, source: NativeTensor = tap.output) -> NativeTensor:
+        if tape is None or is_of_graph:
+            (gradient,) = tf.gradients(scores, source, grad_ys=ones * seed)
         else:
-            gradient = tape.gradient(scores, tap.output, output_gradients=ones * seed)
+            gradient = tape.gradient(scores, source, output_gradients=ones * seed)
         if gradient is None:
             raise no_gradient(tap.path)
         return gradient
 
     def vectorized(seeds: NativeTensor) -> NativeTensor:
         # An operation that TensorFlow cannot vectorise becomes a loop of its own.
-        return tf.vectorized_map(backward, seeds, warn=False)
+        found = tf.vectorized_map(partial(backward, source=sources[0]), seeds, warn=False)
+        for product, source in zip(products, sources[1:], strict=False):  # no sources where a graph is differentiated
+            found = product.backward(found)
+            if product.given is not source:
+                found = tf.vectorized_map(partial(_through, tape, product.given, source), found, warn=False)
+        return found
 
     if not pass_bytes:
         seeds = tf.one_hot(tf.range(targets), targets)
@@ -74,6 +87,11 @@ def gradients(
         parallel_iterations=1,
     )
     return tf.reshape(by_chunk, tf.concat([[chunks * size], tf.shape(tap.output)], 0))[:targets]
+
+
+def _through(tape: Any, tensor: NativeTensor, source: NativeTensor, gradient: NativeTensor) -> NativeTensor:
+    """Return the gradient by a source of the gradient by a tensor that is computed from it."""
+    return tape.gradient(tensor, source, output_gradients=gradient)
 
 
 def _chunks(targets: NativeTensor, images: NativeTensor, pass_bytes: int) -> tuple[NativeTensor, NativeTensor]:

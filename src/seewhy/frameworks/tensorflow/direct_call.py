@@ -10,20 +10,22 @@ from typing import Any
 
 import tensorflow as tf
 
+from seewhy.frameworks.tensorflow.operation_types import SHAPES
+
 
 def direct_call(function: Any) -> Callable[..., Any]:
     """Return what calls a traced function on one tensor for each of its parameters.
 
-    That is the function itself where a parameter is a structure, and where another device than the processor may run
-    it.
+    That is the function itself where a parameter is a structure, where another device than the processor may run it,
+    and where it returns the shape of a tensor, which the operation refuses.
 
     Args:
         function: A `ConcreteFunction`, which stays alive with what is returned.
     """
     specs = function.structured_input_signature[0]
-    is_flat = all(isinstance(spec, tf.TensorSpec) for spec in specs)
     devices = {device.device_type for device in tf.config.list_logical_devices()}
-    if not function.outputs or not is_flat or devices != {"CPU"}:
+    is_flat = all(isinstance(spec, tf.TensorSpec) for spec in specs)
+    if not function.outputs or not is_flat or devices != {"CPU"} or any(map(_is_typed, function.outputs)):
         return function  # type: ignore[no-any-return]
     types = [output.dtype for output in function.outputs]
     pack = function.function_type.pack_output
@@ -34,3 +36,13 @@ def direct_call(function: Any) -> Callable[..., Any]:
         return pack(tf.raw_ops.StatefulPartitionedCall(args=arguments, Tout=types, f=function))
 
     return run
+
+
+def _is_typed(output: Any) -> bool:
+    """Whether an output has a type besides that of its numbers: a shape, or a list of tensors."""
+    if output.dtype in (tf.variant, tf.resource):
+        return True
+    operation = output.op
+    while operation.type == "Identity":
+        operation = operation.inputs[0].op
+    return operation.type in SHAPES

@@ -43,6 +43,7 @@ from seewhy.frameworks.structures import (
 )
 from seewhy.frameworks.tensorflow.attention import TracedCalls, map_tensors
 from seewhy.frameworks.tensorflow.backward import bytes_of_pass, gradients
+from seewhy.frameworks.tensorflow.dense_products import find_dense_products
 from seewhy.frameworks.tensorflow.device import show_device
 from seewhy.frameworks.tensorflow.direct_call import direct_call
 from seewhy.frameworks.tensorflow.guided import check_head_activations, guide_relus
@@ -396,6 +397,7 @@ class KerasTensorflow(KerasFramework):
                 selected, is_taped, is_inlined = select_tensorflow_outputs(tree, objective)
                 mean = pooled_mean(selected.tensors, tap.output, tap.space)
                 pass_bytes = bytes_of_pass(tap.output, mean)
+                products = find_dense_products(tap.output, selected.tensors)
                 if derivatives == "gradients" and gradient_rule in GUIDED_RULES:
                     check_head_activations(
                         tap.output, selected.one_logits, self._layers, gradient_rule, is_inlined=is_inlined
@@ -412,7 +414,9 @@ class KerasTensorflow(KerasFramework):
             if derivatives == "gradients":
                 with translated_errors(inputs, FAILURES, None, plain_message):
                     recorded = tape if is_taped else None
-                    by_target = gradients(recorded, scores, tap, gradient_rule, pass_bytes=pass_bytes)
+                    by_target = gradients(
+                        recorded, scores, tap, gradient_rule, pass_bytes=pass_bytes, products=products
+                    )
                 captured["gradients"] = targets_second(tap.call, tf.cast(by_target, tf.float32), self.xp)
             return captured
 
