@@ -12,6 +12,7 @@ from tests.cli.test_many_images import NETS
 
 from seewhy import datasets
 from seewhy.cli.batch import FirstErrors, ProgressLine, progress_text
+from seewhy.images.pillow_memory import KEPT_BLOCKS
 
 
 @pytest.fixture
@@ -146,3 +147,21 @@ def test_an_output_is_converted(run):
     ):
         assert run("convert", *arguments)[0] == code
         assert message in run("convert", *arguments)[2]
+
+
+@pytest.fixture
+def pillow():
+    """Pillow as it is when it is imported: it keeps no memory."""
+    core = Image.core
+    before = core.get_block_size(), core.get_blocks_max()
+    core.set_blocks_max(0)
+    yield core
+    core.set_blocks_max(before[1])
+    core.set_block_size(before[0])
+
+
+@pytest.mark.usefixtures("photos")
+@pytest.mark.parametrize("command", ["explain", "batch"])
+def test_pillow_keeps_the_memory_of_images(run, pillow, command):
+    code, _, _ = run(command, "photos/cat", "--out", "out", "--model", "nets:build")
+    assert (code, pillow.get_blocks_max()) == (0, KEPT_BLOCKS)

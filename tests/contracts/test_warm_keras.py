@@ -120,6 +120,16 @@ def test_only_small_captures_are_computed_in_numpy(monkeypatch):
     assert seen[1] is made
 
 
+@pytest.mark.filterwarnings("error")
+def test_arithmetic_that_is_not_finite_warns_of_nothing():
+    """As in the frameworks; what it returns is checked later."""
+    explainer = seewhy.Explainer(model(), "gradcam", layer="conv")
+    framework = explainer.framework
+    made = framework.capture(IMAGES, explainer.layer_choices[0], Objective(Class((0, 1))))
+    found = framework.to_numpy(framework.apply(lambda given: given.activations * np.inf - np.inf, made))
+    assert np.isnan(found).any()
+
+
 @pytest.mark.parametrize("value", [np.nan, np.inf])
 def test_values_that_are_not_finite_are_an_error_and_no_warning(value):
     network = model()

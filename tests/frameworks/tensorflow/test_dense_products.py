@@ -62,8 +62,9 @@ def found(monkeypatch):
     return numbers
 
 
-@pytest.mark.parametrize("kind", DIVIDED)
-@pytest.mark.parametrize("memory", [2**28, 1], ids=["at once", "in chunks"])
+@pytest.mark.parametrize(
+    ("kind", "memory"), [*((kind, 2**28) for kind in DIVIDED), ("plain", 1)], ids=[*DIVIDED, "plain, in chunks"]
+)
 def test_gradients_are_those_of_one_pass(monkeypatch, found, kind, memory):
     monkeypatch.setattr(backward, "VECTORIZED_BYTES", memory)
     model = network(kind)

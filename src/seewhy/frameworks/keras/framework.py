@@ -126,7 +126,8 @@ class KerasFramework(Framework):
 
     def _recording(self, layers: Mapping[str, Any], recorder: Recorder) -> AbstractContextManager[None]:
         """Let a recorder observe the calls of `layers`, by path, and let the model run without rematerialization."""
-        return recording_calls(layers, recorder, rematerialized_operations([self._model, *self._layers.values()]))
+        others = self._model_layers.now().by_path.values()  # of this run, which may have been noted by now
+        return recording_calls(layers, recorder, rematerialized_operations([self._model, *others]))
 
     def _symbolic_inputs(self) -> Any:
         """Return the symbolic inputs of the model in the structure that it takes; None for a subclassed model."""
