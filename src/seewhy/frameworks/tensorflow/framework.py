@@ -24,7 +24,7 @@ from seewhy.frameworks.keras.attention_capture import CompiledAttention, run_att
 from seewhy.frameworks.keras.calls import KerasRecorder
 from seewhy.frameworks.keras.exported_outputs import ExportedOutputs, with_leaves
 from seewhy.frameworks.keras.framework import KerasFramework, plain_message
-from seewhy.frameworks.keras.numpy_methods import apply_in_numpy, is_small
+from seewhy.frameworks.keras.numpy_methods import apply_in_numpy, runs_in_numpy
 from seewhy.frameworks.keras.restore import preserve_keras_state
 from seewhy.frameworks.layers import LayerCall, LayerChoice, check_tapped
 from seewhy.frameworks.layouts import channels_last, layer_layout, targets_second
@@ -102,7 +102,7 @@ class KerasTensorflow(KerasFramework):
         return np.asarray(tensor)
 
     def apply(self, method: Callable[[CaptureType], NativeTensor], capture: CaptureType) -> NativeTensor:
-        if isinstance(capture, Capture) and is_small(capture):
+        if isinstance(capture, Capture) and runs_in_numpy(method, capture):
             activations: NativeTensor = capture.activations
             if ON_PROCESSOR in activations.device:
                 return apply_in_numpy(method, capture, self.to_numpy)
