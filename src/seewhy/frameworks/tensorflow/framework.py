@@ -5,6 +5,7 @@ the kind of objective. A gradient tape starts at the tapped output, so the trunk
 head is differentiated, once for each target.
 """
 
+import re
 from collections.abc import Callable, Hashable, Mapping
 from contextlib import suppress
 from functools import partial
@@ -80,6 +81,9 @@ FAILURES = (
 
 ON_PROCESSOR = "device:CPU:"
 """What the name of a tensor's device contains where the tensor is in the processor's memory."""
+
+CALL = re.compile(r"\{\{function_node [^{}]*\}\} ?| \[Op:\w+\](?: name: *)?$")
+"""How TensorFlow names the call of the traced function in which an operation failed."""
 
 GRAPH_TRACE = ("Graph execution error:", "Detected at node", '  File "')
 """How the lines begin in which TensorFlow tells where an operation of a graph was made."""
@@ -512,7 +516,8 @@ def _scored(outputs: Outputs, target_scores: TargetScores) -> dict[str, Any]:
 
 
 def _graph_message(error: tf.errors.OpError) -> str:
-    """Return the message of an error in a graph without the list of files through which the graph was made."""
-    lines = str(error.message).splitlines()
+    """Return the message of an error in a graph without the calls and files that led to the operation."""
+    message = CALL.sub("", str(error.message))
+    lines = message.splitlines()
     own = [line for line in lines if line.strip() and not line.startswith(GRAPH_TRACE)]
-    return "\n".join(own) or str(error.message)
+    return "\n".join(own) or message
