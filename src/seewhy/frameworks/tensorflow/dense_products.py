@@ -65,7 +65,7 @@ def find_dense_products(tapped: NativeTensor, fetches: Sequence[NativeTensor]) -
     order = {operation: position for position, operation in enumerate(tapped.graph.get_operations())}
     found = [operation for operation in found if operation.outputs[0].ref() in carriers]
     return [
-        DenseProduct(*operation.inputs, operation.outputs[0])
+        DenseProduct(operation.inputs[0], operation.inputs[1], operation.outputs[0])
         for operation in sorted(found, key=order.__getitem__, reverse=True)
     ]
 
@@ -76,4 +76,4 @@ def _is_large_product(operation: Any) -> bool:
         return False
     given, kernel = operation.inputs
     is_known = kernel.shape.is_fully_defined() and kernel.dtype == given.dtype == tf.float32
-    return is_known and math.prod(kernel.shape) >= MIN_SIZE
+    return bool(is_known and math.prod(kernel.shape) >= MIN_SIZE)

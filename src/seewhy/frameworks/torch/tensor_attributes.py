@@ -48,7 +48,7 @@ def _attribute_counts(modules: Sequence[torch.nn.Module]) -> list[int]:
 
 def _has_constants(module: torch.nn.Module) -> bool:
     """Whether this is a layer of PyTorch, and all that was given to it are the constants that it declares."""
-    declared = _declared(type(module))
+    declared = _declared(type(module).__mro__)
     return type(module).__module__.startswith(LAYERS_OF_TORCH) and all(
         name in declared and type(value) in CONSTANTS
         for name, value in vars(module).items()
@@ -57,9 +57,8 @@ def _has_constants(module: torch.nn.Module) -> bool:
 
 
 @cache
-def _declared(layer_class: type[torch.nn.Module]) -> frozenset[str]:
-    """Return the attributes that a class of layers declares: for TorchScript, or for type checkers."""
-    classes = [vars(each) for each in layer_class.__mro__]
+def _declared(classes: tuple[type, ...]) -> frozenset[str]:
+    """Return the attributes that a class of layers and its bases declare: for TorchScript, or for type checkers."""
     return frozenset(
-        name for each in classes for key in ("__constants__", "__annotations__") for name in each.get(key, ())
+        name for each in classes for key in ("__constants__", "__annotations__") for name in vars(each).get(key, ())
     )
