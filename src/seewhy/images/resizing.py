@@ -21,6 +21,9 @@ def resize_image(image: ImageArray, size: tuple[int, int], resample: Image.Resam
 
     Pillow filters the rows first, each by itself, and then the columns of what that gave. For a whole image of 12
     megapixels, getting memory for its copy, of four bytes a pixel, can take as long as the filter; bands reuse theirs.
+    From 13.0 on, Pillow filters the columns first where the height loses more than twice as many pixels as the width.
+    As what lies between is rounded, that gives other values, and such an image is resized as a whole; as is a part
+    of which a side is kept, which Pillow filters along both axes or none.
 
     Args:
         image: uint8 (H, W, 3), or (H, W) for grey.
@@ -29,9 +32,11 @@ def resize_image(image: ImageArray, size: tuple[int, int], resample: Image.Resam
         box: (left, top, right, bottom) of the part, in pixels.
     """
     height, width = image.shape[:2]
-    if height * width <= 2 * BAND_PIXELS or resample == Image.Resampling.NEAREST:
-        return Image.fromarray(image).resize(size, resample, box=box)
     left, top, right, bottom = box
+    is_small, columns_first = height * width <= 2 * BAND_PIXELS, height - size[1] > 2 * (right - left - size[0])
+    keeps_side = right - left == size[0] or bottom - top == size[1]
+    if is_small or columns_first or keeps_side or resample == Image.Resampling.NEAREST:
+        return Image.fromarray(image).resize(size, resample, box=box)
     reach = math.ceil(MAX_SUPPORT * max(1, (bottom - top) / size[1])) + 1
     first, last = max(0, math.floor(top) - reach), min(height, math.ceil(bottom) + reach)
     rows = np.zeros((height, size[0], *image.shape[2:]), np.uint8)  # those before `first` and from `last` are not read

@@ -194,7 +194,8 @@ def test_an_error_in_the_graph_does_not_list_the_files_of_seewhy():
     with pytest.raises(ModelRunError, match=r"cannot run on an input of shape \(3, ") as caught:
         seewhy.Explainer(model).heatmaps(inputs, [0])
     assert "File" not in str(caught.value)
-    assert "Graph execution error" not in str(caught.value)
+    for internal in ("Graph execution error", "function_node", "PartitionedCall", "Op:"):
+        assert internal not in str(caught.value)
 
 
 class UnknownClasses(Subclassed):

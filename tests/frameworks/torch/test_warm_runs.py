@@ -375,17 +375,16 @@ class KeepsInLayer(Network):
 
     def forward(self, images):
         values, layer = self.features(images), self.features[2]
-        if self.keeps and getattr(layer, "kept", None) is None:
+        if self.keeps and not isinstance(getattr(layer, "kept", None), torch.Tensor):
             layer.kept = torch.full((1,), 2.0)
         return self.last((values * layer.kept if self.keeps else values).mean((2, 3)))
 
 
-@pytest.mark.parametrize("is_declared", [False, True])
-def test_what_a_layer_of_pytorch_keeps_from_a_run_in_inference_mode_is_no_obstacle(is_declared):
+@pytest.mark.parametrize("before", [{}, {"kept": None}, {"kept": 0}, {"kept": ()}])
+def test_what_a_layer_of_pytorch_keeps_from_a_run_in_inference_mode_is_no_obstacle(before):
     """Such a tensor is refused by autograd. All attributes of a layer are not read in every run."""
     model = KeepsInLayer().eval()
-    if is_declared:
-        model.features[2].kept = None
+    vars(model.features[2]).update(before)
     explainer = used(model)
     model.keeps = True
     with torch.inference_mode():

@@ -34,7 +34,7 @@ from seewhy.frameworks.jax.trunk_and_head import MARK, as_function, inline, tapp
 from seewhy.frameworks.keras.attention_capture import CompiledAttention, run_attention
 from seewhy.frameworks.keras.exported_outputs import ExportedOutputs, with_leaves
 from seewhy.frameworks.keras.framework import KerasFramework, plain_message
-from seewhy.frameworks.keras.numpy_methods import apply_in_numpy, is_small
+from seewhy.frameworks.keras.numpy_methods import apply_in_numpy, runs_in_numpy
 from seewhy.frameworks.keras.restore import preserve_keras_state
 from seewhy.frameworks.layers import LayerCall, LayerChoice, check_tapped, no_attention
 from seewhy.frameworks.layouts import layer_layout
@@ -222,7 +222,7 @@ class KerasJax(KerasFramework):
         if isinstance(capture, AttentionCapture):
             return self._apply_to_maps(method, capture)
         activations: NativeTensor = capture.activations
-        if is_small(capture) and {device.platform for device in activations.devices()} == {"cpu"}:
+        if runs_in_numpy(method, capture) and {device.platform for device in activations.devices()} == {"cpu"}:
             return apply_in_numpy(method, capture, self.to_numpy)
         # JAX runs a method operation by operation, and compiles every operation at its first use.
         key = (getattr(method, "name", method), capture.activations.shape, capture.scores.shape)

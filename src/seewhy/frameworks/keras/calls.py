@@ -151,11 +151,12 @@ class KerasRecorder(Recorder):
 
 
 def structure(model: Any) -> list[Any]:
-    """Return every layer with its activation, quicker than `layers_by_path`: what a compiled function depends on.
+    """Return every layer with what a compiled function depends on, quicker than `layers_by_path`.
 
-    The activation too, because setting it to linear is a common way to remove a softmax.
+    That is its activation, because setting it to linear is a common way to remove a softmax, and its types.
     """
-    return [(layer, vars(layer).get("activation")) for layer in all_sublayers(model)]
+    found = [(layer, vars(layer)) for layer in all_sublayers(model)]
+    return [(layer, attributes.get("activation"), attributes.get("_dtype_policy")) for layer, attributes in found]
 
 
 def layers_by_path(model: Any) -> dict[str, Any]:

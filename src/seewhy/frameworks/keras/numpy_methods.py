@@ -8,6 +8,7 @@ tenth of EfficientNet-Lite0's forward pass. In NumPy, which reads the same memor
 import math
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -25,6 +26,21 @@ FIELDS = (
     *("prefix_tokens", "suffix_tokens"),
 )
 """The fields of a capture that hold tensors."""
+
+
+OWN_CODE = "seewhy."
+"""How the names of SeeWhy's modules begin."""
+
+
+def runs_in_numpy(method: Callable[..., Tensor], capture: Capture) -> bool:
+    """Whether a method is applied in NumPy, if the capture is in the memory of the processor.
+
+    The methods of plug-ins and users are not: they may call what only the framework's tensors have, or change them.
+    """
+    function = getattr(method, "function", method)
+    while isinstance(function, partial):
+        function = function.func
+    return is_small(capture) and getattr(function, "__module__", "").startswith(OWN_CODE)
 
 
 def is_small(capture: Capture) -> bool:

@@ -5,6 +5,7 @@ the kind of objective. A gradient tape starts at the tapped output, so the trunk
 head is differentiated, once for each target.
 """
 
+import re
 from collections.abc import Callable, Hashable, Mapping
 from contextlib import suppress
 from functools import partial
@@ -24,7 +25,7 @@ from seewhy.frameworks.keras.attention_capture import CompiledAttention, run_att
 from seewhy.frameworks.keras.calls import KerasRecorder
 from seewhy.frameworks.keras.exported_outputs import ExportedOutputs, with_leaves
 from seewhy.frameworks.keras.framework import KerasFramework, plain_message
-from seewhy.frameworks.keras.numpy_methods import apply_in_numpy, is_small
+from seewhy.frameworks.keras.numpy_methods import apply_in_numpy, runs_in_numpy
 from seewhy.frameworks.keras.restore import preserve_keras_state
 from seewhy.frameworks.layers import LayerCall, LayerChoice, check_tapped
 from seewhy.frameworks.layouts import channels_last, layer_layout, targets_second
@@ -81,6 +82,9 @@ FAILURES = (
 ON_PROCESSOR = "device:CPU:"
 """What the name of a tensor's device contains where the tensor is in the processor's memory."""
 
+CALL = re.compile(r"\{\{function_node [^{}]*\}\} ?| \[Op:\w+\](?: name: *)?$")
+"""How TensorFlow names the call of the traced function in which an operation failed."""
+
 GRAPH_TRACE = ("Graph execution error:", "Detected at node", '  File "')
 """How the lines begin in which TensorFlow tells where an operation of a graph was made."""
 
@@ -102,7 +106,7 @@ class KerasTensorflow(KerasFramework):
         return np.asarray(tensor)
 
     def apply(self, method: Callable[[CaptureType], NativeTensor], capture: CaptureType) -> NativeTensor:
-        if isinstance(capture, Capture) and is_small(capture):
+        if isinstance(capture, Capture) and runs_in_numpy(method, capture):
             activations: NativeTensor = capture.activations
             if ON_PROCESSOR in activations.device:
                 return apply_in_numpy(method, capture, self.to_numpy)
@@ -512,7 +516,8 @@ def _scored(outputs: Outputs, target_scores: TargetScores) -> dict[str, Any]:
 
 
 def _graph_message(error: tf.errors.OpError) -> str:
-    """Return the message of an error in a graph without the list of files through which the graph was made."""
-    lines = str(error.message).splitlines()
+    """Return the message of an error in a graph without the calls and files that led to the operation."""
+    message = CALL.sub("", str(error.message))
+    lines = message.splitlines()
     own = [line for line in lines if line.strip() and not line.startswith(GRAPH_TRACE)]
-    return "\n".join(own) or str(error.message)
+    return "\n".join(own) or message

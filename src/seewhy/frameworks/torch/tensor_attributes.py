@@ -1,6 +1,7 @@
 """Tensors that modules keep as plain attributes, from one run of a model to the next."""
 
 from collections.abc import Sequence
+from functools import cache
 from typing import Any, final
 
 import torch
@@ -19,9 +20,9 @@ CONSTANTS = (bool, int, float, str, tuple, list)
 class TensorAttributes:
     """Finds the attributes of a model's modules that may be tensors, without reading all of them in each run.
 
-    Layers of PyTorch that have constants alone are left out while they have as many attributes as they had. Code that
-    has a layer keep a tensor, such as a hook, gives it one more; where it has `None` for it before, all attributes of
-    the layer are read in every run.
+    Layers of PyTorch that have nothing but the constants that their classes declare are left out while they have as
+    many attributes as they had. Code that has a layer keep a tensor, such as a hook, gives it one more. Where it has
+    something else there before, whatever it is, all attributes of the layer are read in every run.
     """
 
     def __init__(self, modules: Sequence[torch.nn.Module]) -> None:
@@ -46,7 +47,18 @@ def _attribute_counts(modules: Sequence[torch.nn.Module]) -> list[int]:
 
 
 def _has_constants(module: torch.nn.Module) -> bool:
-    """Whether this is a layer of PyTorch, and all that was given to it are constants."""
+    """Whether this is a layer of PyTorch, and all that was given to it are the constants that it declares."""
+    declared = _declared(type(module).__mro__)
     return type(module).__module__.startswith(LAYERS_OF_TORCH) and all(
-        type(value) in CONSTANTS for name, value in vars(module).items() if name not in OF_EVERY_MODULE
+        name in declared and type(value) in CONSTANTS
+        for name, value in vars(module).items()
+        if name not in OF_EVERY_MODULE
+    )
+
+
+@cache
+def _declared(classes: tuple[type, ...]) -> frozenset[str]:
+    """Return the attributes that a class of layers and its bases declare: for TorchScript, or for type checkers."""
+    return frozenset(
+        name for each in classes for key in ("__constants__", "__annotations__") for name in vars(each).get(key, ())
     )
