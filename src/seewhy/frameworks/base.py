@@ -328,7 +328,7 @@ class Framework(ModelInputs):
         return None
 
     def apply(self, method: Callable[[CaptureType], Tensor], capture: CaptureType) -> Tensor:
-        """Compute heatmaps (N, T, *space) from a capture, in the types of its tensors."""
+        """Compute heatmaps (N, T, *space) from a capture, in the types of its tensors or of NumPy."""
         return method(capture)
 
     @abstractmethod
