@@ -19,7 +19,7 @@ CASES = (
     *(Case("torch-channels-last", model) for model in ("MobileNetV2", "ResNet50", "VGG16")),
     *(Case(f"keras-{each}", model) for each in ("tensorflow", "jax", "torch") for model in MODELS),
 )
-SECONDS = 5.0
+SECONDS = 4.0
 
 
 def measure(case: Case, seconds: float) -> list[Turns]:

@@ -12,6 +12,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from seewhy.matrix_products import product
 from seewhy.types import FloatArray
 
 Upsampling = Literal["bilinear", "bicubic", "nearest"]
@@ -73,7 +74,9 @@ def interpolate(maps: FloatArray, weights: Sequence[FloatArray]) -> FloatArray:
         The maps, with `pixels` values along each axis that had `cells`.
     """
     for axis, matrix in enumerate(weights, start=maps.ndim - len(weights)):
-        maps = np.moveaxis(np.tensordot(matrix, maps, axes=(1, axis)), 0, axis)
+        moved = np.moveaxis(maps, axis, 0)
+        resized = product(matrix, moved.reshape(len(moved), -1)).reshape(len(matrix), *moved.shape[1:])
+        maps = np.moveaxis(resized, 0, axis)
     return maps
 
 

@@ -3,7 +3,7 @@
 from functools import partial
 
 import pytest
-from benchmarks.interleaved import LEAST, MOST, SLOW_LEAST, SLOW_WARM_UP, WARM_UP, interleave, ratios
+from benchmarks.interleaved import CALLS, LEAST, MOST, SLOW_LEAST, SLOW_WARM_UP, WARM_UP, interleave, ratios
 
 
 class Clock:
@@ -33,12 +33,21 @@ def variants(clock, **seconds):
 def test_every_round_runs_every_variant_and_times_it(clock):
     times = interleave(variants(clock, one=0.25, two=0.5), 0, clock=clock)
     assert times == {"one": [250.0] * LEAST, "two": [500.0] * LEAST}
-    assert clock.calls == ["one", "two"] * (WARM_UP + LEAST)
+    in_turn = 1 + CALLS  # the first is not counted
+    assert clock.calls == ["one", "two"] * WARM_UP + (["one"] * in_turn + ["two"] * in_turn) * LEAST
+
+
+def test_the_first_call_of_a_turn_is_not_counted(clock):
+    def call():  # takes long after something else
+        clock.work("one", 1.0 if clock.calls[-1:] == ["one"] else 5.0)
+
+    times = interleave({"one": call} | variants(clock, two=0.5), 0, clock=clock)
+    assert times["one"] == [1000.0] * LEAST
 
 
 def test_no_round_begins_after_the_budget(clock):
-    times = interleave(variants(clock, one=1.0), 7.5, clock=clock)
-    assert len(times["one"]) == 8, "the eighth begins at 7 s; warming up does not count"
+    times = interleave(variants(clock, one=1.0), 7.5 * (1 + CALLS), clock=clock)
+    assert len(times["one"]) == 8, "the eighth begins after 7 turns; warming up does not count"
 
 
 def test_enough_rounds_are_enough(clock):

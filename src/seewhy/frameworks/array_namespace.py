@@ -7,6 +7,8 @@ import numpy as np
 from array_api_compat.numpy import *  # noqa: F403 - what methods and targets use is for them to say
 from numpy.typing import NDArray
 
+from seewhy.matrix_products import product
+
 
 def sigmoid(values: NDArray[Any]) -> NDArray[Any]:
     """Return 1 / (1 + exp(-x)), computed without overflow."""
@@ -32,4 +34,4 @@ def einsum(subscripts: str, *operands: NDArray[Any]) -> NDArray[Any]:
     weights, activations = operands
     images, *space, channels = activations.shape
     positions = np.swapaxes(activations.reshape(images, math.prod(space), channels), 1, 2)
-    return np.asarray((weights @ positions).reshape(images, weights.shape[1], *space))
+    return product(weights, positions).reshape(images, weights.shape[1], *space)

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from seewhy.interpolation import WEIGHTS, Upsampling
+from seewhy.matrix_products import product
 from seewhy.representation import ShortRepr
 from seewhy.types import BoolArray, FloatArray
 
@@ -51,7 +52,7 @@ class Placement(ShortRepr):
         weights, (covered_rows, covered_columns) = WEIGHTS[upsampling], self._covered_lines()
         rows = weights(maps.shape[-2], height, top, bottom) * covered_rows[:, None]
         columns = weights(maps.shape[-1], width, left, right) * covered_columns[:, None]
-        placed = np.asarray(rows @ maps @ columns.T, dtype=np.float32)
+        placed = np.asarray(product(product(rows, maps), columns.T), dtype=np.float32)
         return np.clip(placed, 0, 1) if upsampling == "bicubic" else placed
 
     def covered_rows(self, heatmap: FloatArray, upsampling: Upsampling = "bilinear") -> Callable[[slice], FloatArray]:
@@ -62,7 +63,7 @@ class Placement(ShortRepr):
         columns = weights(heatmap.shape[1], width, left, right)[seen_columns]
 
         def place(band: slice) -> FloatArray:
-            placed = np.asarray(rows[band] @ heatmap @ columns.T, dtype=np.float32)
+            placed = np.asarray(product(rows[band] @ heatmap, columns.T), dtype=np.float32)
             return np.clip(placed, 0, 1, out=placed) if upsampling == "bicubic" else placed
 
         return place
