@@ -4,9 +4,9 @@ A machine grows slower and faster while it measures. So the variants run one aft
 what counts are the ratios of each round: whatever slowed one variant slowed its neighbours. The rounds go on until a
 budget of seconds is used up, so that quick models are measured more often than slow ones.
 
-In a turn a variant is called several times, as by someone who explains one image after the other, and the first call is
-not counted. It may pay for what the variant before has left behind: threads that wait in a loop, as those of OpenBLAS do
-after a large product of NumPy's, and memory that was given back to the system.
+In a turn a variant is called several times, as by someone who explains one image after the other, and the first call
+is not counted. It may pay for what the variant before has left behind: threads that wait in a loop, as those of
+OpenBLAS do after a large product of NumPy's, and memory that was given back to the system.
 """
 
 import os
