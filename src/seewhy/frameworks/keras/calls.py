@@ -155,8 +155,7 @@ def structure(model: Any) -> list[Any]:
 
     That is its activation, because setting it to linear is a common way to remove a softmax, and its types.
     """
-    found = [(layer, vars(layer)) for layer in all_sublayers(model)]
-    return [(layer, attributes.get("activation"), attributes.get("_dtype_policy")) for layer, attributes in found]
+    return [(layer, vars(layer).get("activation"), layer.dtype_policy) for layer in all_sublayers(model)]
 
 
 def layers_by_path(model: Any) -> dict[str, Any]:
