@@ -3,6 +3,7 @@
 import dataclasses
 import functools
 import math
+from typing import get_args, get_type_hints
 
 import keras
 import numpy as np
@@ -12,6 +13,7 @@ import seewhy
 from seewhy.errors import ModelRunError
 from seewhy.frameworks.keras import numpy_methods
 from seewhy.targets import Class, Objective
+from seewhy.types import Capture, Tensor
 
 IMAGES = np.random.default_rng(0).standard_normal((2, 8, 8, 3)).astype(np.float32)
 CLASSES = [0, 2]
@@ -141,6 +143,11 @@ def test_methods_of_users_get_the_tensors_of_the_framework(function):
         found = framework.to_numpy(framework.apply(each, made))
         np.testing.assert_allclose(found, 2 * before.mean(axis=-1), rtol=1e-5, atol=1e-9)
         np.testing.assert_array_equal(framework.to_numpy(made.gradients), before)
+
+
+def test_every_field_with_a_tensor_is_brought_into_numpy():
+    tensors = {name for name, kind in get_type_hints(Capture).items() if Tensor in (kind, *get_args(kind))}
+    assert tensors == set(numpy_methods.FIELDS)
 
 
 @pytest.mark.skipif(BACKEND == "torch", reason="PyTorch runs methods itself")

@@ -7,6 +7,7 @@ of the height and the width of the heatmap, which shows the model's input.
 import numpy as np
 from numpy.typing import NDArray
 
+from seewhy.matrix_products import product
 from seewhy.types import FloatArray
 
 Values = NDArray[np.float64]
@@ -33,7 +34,7 @@ def energy(heatmaps: FloatArray) -> Values:
 def small_maps(maps: Values, side: int = GRID) -> Values:
     """Return maps with at most `side` rows and columns, (N, min(u, side), min(v, side)): the energy is conserved."""
     rows, columns = (_overlaps(cells, min(cells, side)) for cells in maps.shape[1:])
-    small: Values = rows @ maps @ columns.T
+    small: Values = product(product(rows, maps), columns.T)
     return small
 
 

@@ -22,11 +22,17 @@ MAX_BYTES = 2**24
 """The size of the gradients of a capture up to which a method runs in NumPy; the framework uses all processors."""
 
 FIELDS = (
-    *("activations", "gradients", "scores", "indices", "outputs", "probabilities", "closed_form"),
-    *("prefix_tokens", "suffix_tokens"),
+    "activations",
+    "gradients",
+    "scores",
+    "indices",
+    "outputs",
+    "probabilities",
+    "closed_form",
+    "prefix_tokens",
+    "suffix_tokens",
 )
 """The fields of a capture that hold tensors."""
-
 
 OWN_CODE = "seewhy."
 """How the names of SeeWhy's modules begin."""

@@ -22,6 +22,7 @@ from seewhy.frameworks.onnx.mean_head import pooled_value
 from seewhy.frameworks.onnx.operators.table import GRADIENTS
 from seewhy.frameworks.onnx.part import CountSource, Kind, Part, whole
 from seewhy.frameworks.onnx.sessions import PartSession, Sessions
+from seewhy.matrix_products import product
 from seewhy.types import Derivatives, FloatArray, GradientRule
 
 MAX_REPEATED = 2**26
@@ -142,10 +143,10 @@ class Tap:
         positions = activations.reshape(images, -1, channels)
         if (weights := self._linear_weights(seeds, positions.shape)) is not None:
             (seed,) = seeds.values()
-            products = np.swapaxes(positions @ weights.T, 1, 2)  # (N, C, positions), for all classes
-            return np.asarray(seed @ products, np.float32).reshape(images, seed.shape[1], *space)
+            products = np.swapaxes(product(positions, weights.T), 1, 2)  # (N, C, positions), for all classes
+            return np.asarray(product(seed, products), np.float32).reshape(images, seed.shape[1], *space)
         by_target = self._mean_gradients(values, seeds)
-        products = positions @ np.swapaxes(by_target, 1, 2)
+        products = product(positions, np.swapaxes(by_target, 1, 2))
         return np.swapaxes(products, 1, 2).reshape(images, by_target.shape[1], *space)
 
     def class_maps(self, values: Mapping[str, NDArray[Any]], classes: NDArray[np.intp]) -> FloatArray | None:
@@ -168,9 +169,9 @@ class Tap:
         weights = self._all_weights(output, count, channels)
         positions = np.swapaxes(activations.reshape(images, -1, channels), 1, 2)  # (N, K, positions)
         if targets * 2 <= count:
-            maps = weights[classes] @ positions
+            maps = product(weights[classes], positions)
         else:
-            maps = weights @ positions
+            maps = product(weights, positions)
             if not (targets == count and np.array_equal(classes, np.broadcast_to(np.arange(count), classes.shape))):
                 maps = np.take_along_axis(maps, classes[..., None], axis=1)
         return maps.reshape(images, targets, *space)
